@@ -1,0 +1,1 @@
+"""Tests of the SQL that is installed into the payment database."""
