@@ -1,0 +1,1 @@
+"""From Postgres: listen, wake, read the outbox exactly, know the schema."""

@@ -1,0 +1,1 @@
+"""To clients: WebSocket server, connection, authentication, HTTP pages, limits."""

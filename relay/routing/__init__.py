@@ -1,0 +1,1 @@
+"""Who gets what: policies, filters, projection, the hub and its groups."""
