@@ -27,5 +27,7 @@ def web_directory() -> Path:
 
 def _existing(directory: Path) -> Path:
     if not directory.is_dir():
-        raise FileNotFoundError(f"{directory} is missing: this installation is incomplete; reinstall payment-relay")
+        raise FileNotFoundError(
+            f"{directory} is missing: this installation is incomplete; reinstall payment-relay"
+        )
     return directory

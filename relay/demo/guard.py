@@ -1,11 +1,12 @@
 """Runs one command for as long as the parent lives, then ends it and removes its directory.
 
-Started as a script of its own: ``guard.py DIRECTORY UID GID COMMAND...`` (``-`` for UID and GID: stay who we are).
-Standard input is a pipe that the parent holds open. When it closes, because the parent let go or was killed, the
-command is ended and DIRECTORY deleted. If the command ends first, the guard returns its exit code and touches nothing.
+Started as a script of its own: ``guard.py DIRECTORY UID GID COMMAND...`` (``-`` for UID and GID: stay who we
+are). Standard input is a pipe that the parent holds open. When it closes, because the parent let go or was
+killed, the command is ended and DIRECTORY deleted. If the command ends first, the guard returns its exit code
+and touches nothing.
 
-PR_SET_PDEATHSIG was the alternative. It is Linux only, it fires when the *thread* that started the child ends, it is
-cleared when the child changes its user, and it leaves the directory behind.
+PR_SET_PDEATHSIG was the alternative. It is Linux only, it fires when the *thread* that started the child
+ends, it is cleared when the child changes its user, and it leaves the directory behind.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def main(arguments: list[str]) -> int:
             command, cwd=directory, stdin=subprocess.DEVNULL, user=int(uid), group=int(gid), extra_groups=[]
         )
     while process.poll() is None:
-        ready, _, _ = select.select([STDIN, wake], [], [])
+        ready, _, _ = select.select([STDIN, wake.fileno()], [], [])
         if STDIN in ready or told_to_end:
             end(process)
             shutil.rmtree(directory, ignore_errors=True)

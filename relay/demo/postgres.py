@@ -36,8 +36,8 @@ START_SECONDS = 60
 LOOK_SECONDS = 0.02
 UNIX_SOCKET_PATH_LIMIT = 90  # sun_path holds 107 bytes; the file name takes the rest
 
-# The data directory never outlives the server, so flushing it to disk protects nothing. dynamic_shared_memory_type:
-# segments in files of the data directory vanish with it, those in /dev/shm would survive a crash.
+# The data directory never outlives the server, so flushing it to disk protects nothing. Shared memory
+# segments in files of the data directory vanish with it; those in /dev/shm would survive a crash.
 DEFAULTS: Mapping[str, str] = {
     "fsync": "off",
     "dynamic_shared_memory_type": "mmap",
@@ -115,14 +115,14 @@ class Postgres:
         postmaster = psutil.Process(self.pid)
         postmaster.suspend()  # so that no child is born while they are counted
         family = []
-        for process in [postmaster, *postmaster.children()]:
+        for process in [*postmaster.children(), postmaster]:  # the postmaster last: no child sees it go
             with contextlib.suppress(ProcessLookupError):
                 family.append(os.pidfd_open(process.pid))
         for handle in family:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(handle, signal.SIGKILL)
-        # A child that still holds the shared memory would keep the next postmaster from starting. A pidfd tells the
-        # end of a process at once; waiting until its number is gone depends on how soon PID 1 clears zombies away.
+        # A child that still holds the shared memory would keep the next postmaster from starting. A pidfd
+        # tells the end of a process at once; until its number goes depends on how soon PID 1 reaps zombies.
         for handle in family:
             select.select([handle], [], [], START_SECONDS)
             os.close(handle)
@@ -170,7 +170,7 @@ class Postgres:
             raise DatabaseUnreachable(f"initdb failed: {self._last_words()}")
 
     def _launch_on_a_free_port(self) -> None:
-        # Between our asking for a free port and Postgres taking it, somebody else may; three of those are no accident.
+        # Between our asking for a free port and Postgres taking it, somebody else may; thrice is no accident.
         for attempt in range(3):
             self.port = _free_port()
             try:
@@ -196,6 +196,7 @@ class Postgres:
                 return
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(LOOK_SECONDS)
+                self._release(process)
                 raise DatabaseUnreachable(f"postgres did not start: {self._last_words()}")
         self._release(process)
         raise DatabaseUnreachable(f"postgres was not ready within {START_SECONDS} s: {self._last_words()}")
@@ -218,7 +219,7 @@ class Postgres:
                 stdout=log,
                 stderr=log,
                 env={**environment, "LC_ALL": "C"},
-                start_new_session=True,  # Ctrl-C in the terminal is for us; we end the server when we are done
+                start_new_session=True,  # Ctrl-C in the terminal is for us; we end the server
             )
 
     def _server_has_ended(self) -> None:
@@ -256,7 +257,7 @@ def _temporary_directory(account: Account | None) -> Path:
             return path
         path.rmdir()
     raise RelayError(
-        f"the account {account.name} can use none of {', '.join(candidates)}: set TMPDIR to a directory it can"
+        f"the account {account.name} can enter none of {candidates}: set TMPDIR to a directory it can"
     )
 
 
