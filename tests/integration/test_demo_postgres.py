@@ -108,7 +108,7 @@ def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
 
 
 async def test_root_gets_a_server_although_the_programs_are_out_of_reach(tmp_path: Path) -> None:
-    """Programs below a directory of mode 0700 are copied, for root, to where the server's account gets them."""
+    """Programs below a directory of mode 0700 are copied, for root, to where the account gets at them."""
     hidden = tmp_path / "hidden"
     hidden.mkdir(mode=0o700)
     package = embedded_bindir().parent.parent

@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 __all__ = ["eventually"]
 
@@ -12,7 +12,11 @@ LOOK_SECONDS = 0.01
 T = TypeVar("T")
 
 
-async def eventually(condition: Callable[[], T | Awaitable[T]], *, within: float = 20.0) -> T:
+@overload
+async def eventually(condition: Callable[[], Awaitable[T]], *, within: float = ...) -> T: ...
+@overload
+async def eventually(condition: Callable[[], T], *, within: float = ...) -> T: ...
+async def eventually(condition: Callable[[], Any], *, within: float = 20.0) -> Any:
     """Call ``condition``, plain or async, until its result is truthy, and return that.
 
     An AssertionError inside the condition counts as "not yet". After ``within`` seconds the last one is
