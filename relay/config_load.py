@@ -77,8 +77,8 @@ def _read_file(path: Path) -> dict[str, Any]:
 def _overlay(model: type[BaseModel], data: dict[str, Any], environ: Mapping[str, str]) -> dict[Path_, str]:
     """Put the variables into ``data``; returns which variable each overridden path came from.
 
-    A variable without ``__`` that is no section is somebody else's and left alone: Kubernetes sets RELAY_PORT for
-    a service named relay. One with ``__`` was meant for us, so a wrong name in it is an error.
+    A variable without ``__`` that is no section is left alone: Kubernetes sets RELAY_PORT for a service named
+    relay. One with ``__`` was meant for us, so a wrong name in it is an error.
     """
     origin: dict[Path_, str] = {}
     for name in sorted(
@@ -152,10 +152,7 @@ def _bare(kind: Any) -> Any:
     if typing.get_origin(kind) in (typing.Union, UnionType):
         rest = [each for each in typing.get_args(kind) if each is not NoneType]
         return _bare(rest[0]) if len(rest) == 1 else kind
-    origin = typing.get_origin(kind)
-    return (
-        Mapping[typing.get_args(kind)] if isinstance(origin, type) and issubclass(origin, Mapping) else kind
-    )  # type: ignore[misc]
+    return kind
 
 
 def _explain(
@@ -191,7 +188,10 @@ def _explain(
 
 def _plainly(kind: str, message: str) -> str:
     """What is wanted, in the words of a TOML file rather than of Python types."""
-    return _WANTED.get(kind.partition("_")[0], message.removeprefix("Input ").replace("should", "must", 1))
+    wanted = (
+        _WANTED.get(kind.partition("_")[0]) if kind.endswith(("_type", "_parsing", "_from_float")) else None
+    )
+    return wanted or message.removeprefix("Input ").replace("should", "must", 1)
 
 
 def _dotted(path: Path_) -> str:
