@@ -40,6 +40,7 @@ _ROWS = (
     Code("token_invalid", "the token is not one this relay accepts", False, 401, 4001),
     Code("token_expired", "the token has expired; connect with a fresh one", True, 401, 4001),
     Code("token_revoked", "access was withdrawn; sign in again", False, 403, 4003),
+    Code("keys_unavailable", "tokens cannot be checked at the moment", True, 503, 1013),
     Code("subject_changed", "a refresh must bring a token of the same subject", False, None, 4003),
     Code("forbidden", "no policy grants this token anything here", False, 403, 4003),
     Code("origin_refused", "this Origin is not among the allowed ones", False, 403),
