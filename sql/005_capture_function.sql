@@ -122,13 +122,13 @@ CREATE OR REPLACE FUNCTION relay.mark_drift(source text, state text, message tex
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $function$
 DECLARE
-  reason text := CASE WHEN state LIKE '42%' THEN format('%s (%s)', message, state)
-                      ELSE format('a value has no JSON form (%s)', state) END;
+  why text := CASE WHEN state LIKE '42%' THEN format('%s (%s)', message, state)
+                   ELSE format('a value has no JSON form (%s)', state) END;
   seen text := coalesce(current_setting('relay.drift_seen', true), '');
 BEGIN
-  IF strpos(seen, format('[%s %s]', source, reason)) = 0 THEN
-    PERFORM set_config('relay.drift_seen', right(seen || format('[%s %s]', source, reason), 8000), true);
-    INSERT INTO relay.drift_mark (source, reason) VALUES (mark_drift.source, mark_drift.reason);
+  IF strpos(seen, format('[%s %s]', source, why)) = 0 THEN
+    PERFORM set_config('relay.drift_seen', right(seen || format('[%s %s]', source, why), 8000), true);
+    INSERT INTO relay.drift_mark (source, reason) VALUES (mark_drift.source, why);
   END IF;
 END
 $function$;
