@@ -9,6 +9,7 @@ issued at or before the moment its subject was revoked is refused for good.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,7 +23,7 @@ from relay.config_auth import SHARED, AuthSettings
 from relay.errors import ConfigError, TokenRefused
 from relay.gateway.keys import KeySetSource, fetch_json
 
-__all__ = ["Authenticator", "Identity", "Revocations"]
+__all__ = ["Authenticator", "Identity", "Revocations", "mint"]
 
 #: Longer than any sensible token; more is not even parsed.
 MOST_TOKEN_CHARS = 16384
@@ -198,6 +199,21 @@ class Authenticator:
             fit = _fitting(key.key, self._settings.algorithms)
             keys.append(_Key(key.key_id, key.key, tuple(a for a in fit if named in (None, a))))
         return tuple(keys)
+
+
+def mint(settings: AuthSettings, subject: str, seconds: float, claims: Mapping[str, Any]) -> str:
+    """A token for ``subject`` that these settings accept for so many seconds: for development and the demo.
+
+    Raises ConfigError where there is no shared secret: with public keys only the identity provider can sign.
+    """
+    if not settings.is_shared:
+        raise ConfigError("auth has no shared secret, so only your identity provider can make tokens; ask it")
+    now = int(time.time())
+    registered = {"sub": subject, "aud": settings.audience, "iat": now, "exp": now + math.ceil(seconds)}
+    if settings.issuer:
+        registered["iss"] = settings.issuer
+    key = _shared_keys(settings)[0]
+    return jwt.encode({**claims, **registered}, key.material, algorithm=key.algorithms[0])
 
 
 def _shared_keys(settings: AuthSettings) -> tuple[_Key, ...]:
