@@ -74,7 +74,7 @@ lookup_cache_entries = _gauge("relay_lookup_cache_entries", "Entries in the look
 
 # Gateway: to clients.
 connections = _gauge("relay_connections", "Open client connections")
-connections_total = _counter("relay_connections_total", "Client connections accepted")
+connections_total = _counter("relay_connections_accepted_total", "Client connections accepted")
 refused_total = _counter("relay_refused_total", "Requests refused before the upgrade", "code")
 closed_total = _counter("relay_closed_total", "Connections closed by the relay", "code")
 auth_failures_total = _counter("relay_auth_failures_total", "Tokens refused", "code")
