@@ -1,0 +1,45 @@
+"""``relay demo``: everything at once on this machine, with a Postgres of its own and payments going on."""
+
+from __future__ import annotations
+
+import argparse
+
+from relay.commands.shared import Commands, add_command
+from relay.errors import RelayError
+
+__all__ = ["register"]
+
+DESCRIPTION = """\
+Starts a private PostgreSQL in a temporary directory, creates payment tables, installs the
+relay, runs it on loopback with a fresh secret, and lets payments happen. Prints addresses
+and a token for each role, then the live stream. Ctrl-C ends it and leaves nothing behind.
+It reads no config and needs the extra: pip install 'payment-relay[demo]'
+
+  relay demo
+  relay demo --json
+"""
+
+
+def register(commands: Commands) -> None:
+    """Declare the command."""
+    parser = add_command(commands, "demo", "try it: Postgres, payments, daemon and dashboard", DESCRIPTION)
+    parser.add_argument(
+        "--json", action="store_true", help="print one line with http, ws, token and dsn when ready"
+    )
+    parser.add_argument("--port", type=int, default=0, help="of the dashboard (default: 8765 if it is free)")
+    parser.add_argument("--rate", type=float, default=5.0, help="changes per second (default: 5)")
+    parser.add_argument("--seed", type=int, default=1, help="the same seed, the same payments (default: 1)")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the demo until interrupted."""
+    try:
+        from relay.demo.run import main
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("relay"):
+            raise
+        raise RelayError(
+            f"the demo needs {error.name}, which is not installed; run: pip install 'payment-relay[demo]'"
+        ) from None
+    return main(as_json=arguments.json, rate=arguments.rate, seed=arguments.seed, port=arguments.port)

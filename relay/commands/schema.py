@@ -1,0 +1,42 @@
+"""``relay schema``: what clients can receive, as JSON Schema or TypeScript."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from relay.commands.shared import Commands, add_command, load_settings
+from relay.errors import UsageError
+
+__all__ = ["register"]
+
+DESCRIPTION = """\
+Describes every message that the relay sends for the configured channels. It needs no
+database: a field without a type in the config can be anything, so give fields a type.
+
+  relay schema > messages.schema.json
+  relay schema --typescript transactions disputes > messages.d.ts
+"""
+
+
+def register(commands: Commands) -> None:
+    """Declare the command."""
+    parser = add_command(commands, "schema", "print the messages as JSON Schema or TypeScript", DESCRIPTION)
+    parser.add_argument("channels", nargs="*", metavar="CHANNEL", help="only these channels (default: all)")
+    parser.add_argument("--typescript", action="store_true", help="TypeScript instead of JSON Schema")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the schema."""
+    from relay.messages.schema import json_schema
+    from relay.messages.typescript import typescript
+
+    channels = load_settings(arguments).channels
+    for name in arguments.channels:
+        if name not in channels:
+            raise UsageError(f"there is no channel {name}; the config has {', '.join(channels) or 'none'}")
+    wanted = {name: channels[name] for name in arguments.channels or channels}
+    schema = json_schema(wanted)
+    print(typescript(schema) if arguments.typescript else json.dumps(schema, indent=2))
+    return 0
