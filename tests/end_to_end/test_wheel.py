@@ -39,7 +39,7 @@ def installed(distributions: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     home = tmp_path_factory.mktemp("environment")
     run(sys.executable, "-m", "venv", home / "venv", cwd=home)
     (wheel,) = distributions.glob("*.whl")
-    pip = [home / "venv" / "bin" / "python", "-m", "pip", "--disable-pip-version-check"]
+    pip = (home / "venv" / "bin" / "python", "-m", "pip", "--disable-pip-version-check")
     run(*pip, "install", "--quiet", "--constraint", CHECKOUT / "constraints.txt", wheel, cwd=home)
     return home / "venv" / "bin"
 

@@ -68,7 +68,9 @@ class Database:
         if self._shared is None or self._shared.closed:
             self._shared = await self.connect()
         cursor = await self._shared.execute(statement, params or None)
-        return await cursor.fetchall() if cursor.description else []
+        # Not cursor.description: it is empty for SELECT FROM …, which asks only how many rows there are.
+        has_rows = cursor.pgresult is not None and cursor.pgresult.status == psycopg.pq.ExecStatus.TUPLES_OK
+        return await cursor.fetchall() if has_rows else []
 
     async def close(self) -> None:
         """Close every connection that was opened here."""
