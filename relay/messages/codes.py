@@ -77,7 +77,9 @@ _ROWS = (
     # Subscribing.
     Code("unknown_channel", "there is no such channel for this token", False),
     Code("filter_refused", "the filter names an unknown field or operator", False),
-    Code("capture_degraded", "the database cannot be read at the moment", True, 503),
+    Code("not_subscribed", "this channel is not subscribed", False),
+    Code("snapshot_failed", "the snapshot could not be taken; the subscription has ended", True),
+    Code("capture_degraded", "the database cannot be read at the moment", True, 503, 1013, "goodbye"),
     # Our side.
     Code("internal", "something failed on our side", True, 500, 1011),
     Code("restart", "the relay restarts; come back after the given pause", True, 503, 1012, "goodbye"),
@@ -91,6 +93,8 @@ UNSUBSCRIBED_REASONS = {
     "requested": "the client asked for it",
     "not_granted": "the token, or the policies since a reload, no longer grant the channel",
     "removed": "the channel is no longer in the configuration",
+    "filter_refused": "what the filter names is not granted any more",
+    "snapshot_failed": "the snapshot could not be taken",
 }
 
 _BY_LIBRARY = {1002: "protocol_error", 1003: "binary_frame", 1007: "not_json", 1009: "message_too_big"}

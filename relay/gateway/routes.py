@@ -1,0 +1,109 @@
+"""One request on the public address: a page, a refusal, or the way to an upgrade."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import structlog
+from websockets.asyncio.server import ServerConnection
+from websockets.http11 import Request, Response
+from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
+
+from relay import metrics
+from relay.gateway.admission import Door
+from relay.gateway.handshake import SUBPROTOCOL, split_target, wants_websocket
+from relay.gateway.http import RefusedByHttp, refuse, without_body
+from relay.gateway.operations import health
+from relay.gateway.pages import Pages
+from relay.gateway.websocket import WebSocket
+
+if TYPE_CHECKING:
+    from relay.gateway.services import Services
+
+__all__ = ["Routes", "in_json", "select_subprotocol"]
+
+log = structlog.get_logger(__name__)
+
+
+class Routes:
+    """Answers the requests of the public address. While ``draining`` nobody is let in any more."""
+
+    def __init__(self, services: Services, door: Door, pages: Pages) -> None:
+        self._services = services
+        self._door = door
+        self._pages = pages
+        self.draining = False
+
+    async def __call__(self, ws: ServerConnection, request: Request) -> Response | None:
+        """The answer to ``request``, or None: go on with the upgrade, decided about in ``ws.admission``."""
+        assert isinstance(ws, WebSocket)
+        try:
+            response = await self._route(ws, request)
+        except RefusedByHttp as refused:
+            metrics.refused_total.labels(refused.code).inc()
+            response = refused.response()
+        except Exception:
+            log.exception("request failed")
+            response = refuse("internal")
+        if response is not None:
+            if ws.admission is not None:
+                ws.admission.seat.leave()
+            if request.method == "HEAD":
+                response = without_body(response)
+        return response
+
+    async def _route(self, ws: WebSocket, request: Request) -> Response | None:
+        target = split_target(request.path)
+        if target is None:
+            raise RefusedByHttp("bad_request")
+        path, query = target
+        if f"{path.rstrip('/')}/" in (
+            f"{known.rstrip('/')}/" for known in self._services.settings.server.paths
+        ):
+            await self._admit(ws, request, query)
+            return None
+        if wants_websocket(request.headers):
+            raise RefusedByHttp("not_found")
+        if request.method not in ("GET", "HEAD"):
+            raise RefusedByHttp("method_not_allowed", headers=(("Allow", "GET, HEAD"),))
+        if path == "/healthz":
+            return health()
+        if (page := self._pages.find(path)) is None:
+            raise RefusedByHttp("not_found")
+        known = ",".join(request.headers.get_all("If-None-Match"))
+        hosts = request.headers.get_all("Host")
+        return page.response(known=known, host=hosts[0] if len(hosts) == 1 else None)
+
+    async def _admit(self, ws: WebSocket, request: Request, query: str) -> None:
+        headers = request.headers
+        if request.method != "GET":
+            raise RefusedByHttp("method_not_allowed", headers=(("Allow", "GET"),))
+        versions = headers.get_all("Sec-WebSocket-Version")
+        if not wants_websocket(headers) or any(version.strip() != "13" for version in versions):
+            # RFC 6455 §4.4 asks for the version, RFC 9110 §15.5.22 for the protocol.
+            upgrade = (("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"))
+            raise RefusedByHttp("upgrade_required", headers=upgrade)
+        if self.draining:
+            raise RefusedByHttp("restart", retry_after=1.0)
+        admission = ws.admission = self._door.enter(ws.peer, headers)
+        # From here on the seat is given back with the TCP connection, whatever becomes of it.
+        ws.gone = admission.seat.leave
+        await self._door.identify(admission, headers, query)
+        if self.draining:
+            raise RefusedByHttp("restart", retry_after=1.0)
+
+
+def select_subprotocol(_: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    """Our own name if it was offered. Never the token that may stand beside it."""
+    return Subprotocol(SUBPROTOCOL) if SUBPROTOCOL in offered else None
+
+
+def in_json(connection: ServerConnection, _: Request, response: Response) -> Response | None:
+    """What the library refuses by itself (a bad Sec-WebSocket-Key), in the form of all our refusals."""
+    assert isinstance(connection.protocol, ServerProtocol)
+    if response.status_code == 101 or not connection.protocol.accept_called:
+        return None
+    metrics.refused_total.labels("bad_request").inc()
+    return refuse("bad_request", "the request is no WebSocket handshake of RFC 6455")

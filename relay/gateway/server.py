@@ -1,0 +1,190 @@
+"""The gateway: listens, lets clients in, keeps their pulse, and sees them out.
+
+Two addresses: the public one for WebSocket and pages, and one for operators. Both are served by the WebSocket
+library, which reads one request per TCP connection and either upgrades it or sends one answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from websockets.asyncio.server import Server, ServerConnection
+
+from relay import metrics
+from relay.gateway import tls
+from relay.gateway.admission import Door
+from relay.gateway.connection import Connection, Subscribing
+from relay.gateway.dialogue import Dialogue
+from relay.gateway.drain import drain
+from relay.gateway.heartbeat import Heartbeat
+from relay.gateway.listening import TLS_SECONDS, listen
+from relay.gateway.operations import Operations
+from relay.gateway.pages import Pages
+from relay.gateway.routes import Routes, in_json, select_subprotocol
+from relay.gateway.websocket import WebSocket
+from relay.messages.frames import CaptureStatus
+from relay.resources import web_directory
+
+if TYPE_CHECKING:
+    from relay.capture.source import CaptureStatus as Status
+    from relay.gateway.services import Services
+
+__all__ = ["Gateway"]
+
+
+class Gateway:
+    """All client connections of one relay. ``subscribing`` makes the subscriptions of one connection."""
+
+    def __init__(
+        self, services: Services, *, subscribing: Callable[[Connection, Services], Subscribing]
+    ) -> None:
+        self._services = services
+        self._subscribing = subscribing
+        self._door = Door(services)
+        self._routes = Routes(services, self._door, Pages(web_directory()))
+        self._connections: set[Connection] = set()
+        self._open: set[WebSocket] = set()
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._heartbeat = Heartbeat(services, lambda: self._connections)
+        self._servers: list[Server] = []
+        self._tls: ssl.SSLContext | None = None
+        self._degraded: CaptureStatus | None = None
+
+    # What the daemon calls.
+
+    async def start(self) -> None:
+        """Listen on both addresses. Raises ConfigError when one of them cannot be had."""
+        server = self._services.settings.server
+        self._tls = tls.context(server)
+        self._servers.append(
+            await listen(
+                "server.port",
+                server.host,
+                server.port,
+                handler=self._converse,
+                process_request=self._routes,
+                process_response=in_json,
+                select_subprotocol=select_subprotocol,
+                max_size=self._services.settings.limits.message_bytes,
+                ssl=self._tls,
+                ssl_handshake_timeout=TLS_SECONDS if self._tls else None,
+            )
+        )
+        if server.ops_port:
+            operations = Operations(self.unready)
+            self._servers.append(
+                await listen(
+                    "server.ops_port",
+                    server.ops_host,
+                    server.ops_port,
+                    handler=_never,
+                    process_request=operations,
+                )
+            )
+
+    async def run(self) -> None:
+        """Keep the pulse of all connections, until cancelled."""
+        await self._heartbeat.run()
+
+    @property
+    def port(self) -> int:
+        """The public port, also where the settings left the choice to the system."""
+        return int(self._servers[0].sockets[0].getsockname()[1])
+
+    @property
+    def connections(self) -> frozenset[Connection]:
+        """The authenticated connections."""
+        return frozenset(self._connections)
+
+    def unready(self) -> str | None:
+        """Why no new client should be sent here, or None."""
+        if self._routes.draining:
+            return "draining"
+        if self._degraded is not None:
+            return f"capture degraded: {self._degraded.reason}"
+        return None
+
+    def capture_status(self, status: Status) -> None:
+        """Tell every client that the capture side went down or came back."""
+        word = "ok" if status.ok else "degraded"
+        frame = CaptureStatus(status=word, since=status.since, reason=status.reason or None)  # type: ignore[arg-type]
+        self._degraded = None if status.ok else frame
+        metrics.capture_up.set(status.ok)
+        self._services.hub.capture_status(frame.encode())
+
+    def reloaded(self) -> None:
+        """The services hold new settings: apply them to what comes and to who is here. Raises ConfigError
+        for TLS."""
+        if self._tls is not None:
+            tls.reload_certificate(self._tls, self._services.settings.server)
+        self._services.limits.reconfigure(self._services.settings.limits)
+        self._door.reloaded()
+        for connection in list(self._connections):
+            self._review(connection, regrant=True)
+
+    def revoked(self) -> None:
+        """The revocations were read again: end the connections that they are about."""
+        for connection in list(self._connections):
+            self._review(connection, regrant=False)
+
+    async def drain(self) -> None:
+        """Take nobody in any more, say goodbye to all, and return when they are gone or the time is up."""
+        self._routes.draining = True
+        await drain(lambda: self._connections, self._empty, self._services.settings.server.drain_seconds)
+        for ws in list(self._open):
+            ws.transport.abort()  # upgraded, but never authenticated
+        for server in self._servers:
+            # Connections are left alone: the library would close them with a code of its own.
+            server.close(close_connections=False)
+        for server in self._servers:
+            await server.wait_closed()
+
+    # Connections.
+
+    async def _converse(self, ws: ServerConnection) -> None:
+        assert isinstance(ws, WebSocket)
+        assert ws.admission is not None
+        self._open.add(ws)
+        mine: list[Connection] = []
+
+        def joined(connection: Connection) -> None:
+            mine.append(connection)
+            self._connections.add(connection)
+            self._empty.clear()
+            metrics.connections_total.inc()
+            metrics.connections.set(len(self._connections))
+            if self._degraded is not None:
+                connection.send(self._degraded.encode())
+
+        dialogue = Dialogue(
+            ws,
+            ws.admission,
+            door=self._door,
+            services=self._services,
+            subscribing=self._subscribing,
+            joined=joined,
+        )
+        try:
+            await dialogue.run()
+        finally:
+            self._open.discard(ws)
+            self._connections.difference_update(mine)
+            metrics.connections.set(len(self._connections))
+            if not self._connections:
+                self._empty.set()
+
+    def _review(self, connection: Connection, *, regrant: bool) -> None:
+        """Whether ``connection`` may go on, and with what."""
+        if connection.ended:
+            return
+        grants = self._door.grants_or_end(connection)
+        if grants is not None and regrant:
+            connection.subscriptions.regrant(grants)
+
+
+async def _never(_: ServerConnection) -> None:
+    raise AssertionError("the operations address never upgrades")
