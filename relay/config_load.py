@@ -33,6 +33,7 @@ _WANTED = {
     "string": "must be a string",
     "tuple": "must be a list",
     "mapping": "must be a table",
+    "dict": "must be a table",
     "model": "must be a table",
 }
 
@@ -174,6 +175,11 @@ def _explain(
     if fault["type"] == "extra_forbidden":
         line = f"{spot} is no setting; {_nearest(str(path[-1]), parent, path[:-1], model)}"
     elif fault["type"] == "missing":
+        if _is_model(
+            kind := _member(parent, path[-1])
+        ):  # a whole table: name the key in it that has no default
+            path = (*path, next(key for key, field in kind.model_fields.items() if field.is_required()))
+            spot = _dotted(path)
         variable = (
             "" if any(isinstance(part, int) for part in path) else PREFIX + "__".join(map(str, path)).upper()
         )

@@ -61,13 +61,13 @@ def _plain(schema: Schema) -> Schema:
     required = set(schema.get("required", ()))
     properties = {}
     for name, field in schema.get("properties", {}).items():
+        if field.get("default") is not None:  # always sent
+            required.add(name)
         field = {key: value for key, value in field.items() if key not in ("title", "default")}
         options = [option for option in field.get("anyOf", ()) if option != {"type": "null"}]
         if options:
             field = options[0] if len(options) == 1 else {**field, "anyOf": options}
         properties[name] = field
-        if "const" in field:
-            required.add(name)
     description = schema.get("description", "").replace("``", "`")
     return {
         "type": "object",
