@@ -2,7 +2,7 @@
 --
 -- What:  relay.refuse_watch(...)        every reason why a table cannot be watched, each with its remedy
 --        relay.watch_relations(table)    the table and, if it is partitioned, everything below it
---        relay.primary_key(table), relay.source_name(table)
+--        relay.primary_key(table), relay.source_name(table), relay.type_name(type)
 -- Why:   A table that could only be captured with gaps is refused at once, not found out later.
 -- Locks: None.
 -- Again: Safe to run again.
@@ -34,6 +34,12 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $function$
   SELECT n.nspname || '.' || c.relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = "table"
 $function$;
+
+-- The name alone, without a length: varchar(20) made varchar(50) is no other type. With the schema, whatever
+-- the search_path of the one who asks.
+CREATE OR REPLACE FUNCTION relay.type_name(of oid) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+AS $function$ SELECT format_type($1, NULL) $function$;
 
 CREATE OR REPLACE FUNCTION relay.refuse_watch("table" regclass, columns text[], mode text, always boolean) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
@@ -147,7 +153,7 @@ BEGIN
 END
 $function$;
 
-REVOKE ALL ON FUNCTION relay.watch_relations(regclass), relay.primary_key(regclass), relay.source_name(regclass),
+REVOKE ALL ON FUNCTION relay.watch_relations(regclass), relay.primary_key(regclass), relay.source_name(regclass), relay.type_name(oid),
   relay.refuse_watch(regclass, text[], text, boolean) FROM PUBLIC;
 
 RESET ROLE;

@@ -78,7 +78,7 @@ BEGIN
          array_agg(a.type ORDER BY a.attnum) FILTER (WHERE a.listed),
          coalesce(array_agg(a.attname::text ORDER BY a.attnum) FILTER (WHERE NOT a.listed), '{}')
     INTO entry.columns, entry.types, entry.unlisted
-    FROM (SELECT p.attnum, p.attname, format_type(p.atttypid, NULL) AS type,
+    FROM (SELECT p.attnum, p.attname, relay.type_name(p.atttypid) AS type,
                  p.attname = ANY (watch.columns) OR p.attname = ANY (entry.key_columns) AS listed
             FROM pg_attribute AS p WHERE p.attrelid = watch.table AND p.attnum > 0 AND NOT p.attisdropped) AS a;
   entry.capture := format('capture_%s_%s', left(regexp_replace(lower(entry.source), '[^a-z0-9]+', '_', 'g'), 40),
@@ -142,9 +142,8 @@ BEGIN
     EXECUTE format('GRANT USAGE ON SCHEMA %s TO relay_reader', col);
   END IF;
 
-  IF answer <> 'unchanged' THEN
-    DELETE FROM relay.drift_mark AS m WHERE m.source IN (entry.source, known.source);
-  END IF;
+  -- Whoever calls this has seen them; if the cause is still there, they come again.
+  DELETE FROM relay.drift_mark AS m WHERE m.source IN (entry.source, known.source);
   RETURN answer;
 EXCEPTION WHEN lock_not_available THEN
   RAISE EXCEPTION '% is busy, try again: a transaction that has used it is still open', watch.table

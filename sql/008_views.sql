@@ -26,10 +26,10 @@ SELECT w.relation, w.source, p.problem
      WHERE c.oid IS NOT NULL AND NOT EXISTS (
        SELECT FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = w.relation AND a.attname = l.name AND NOT a.attisdropped)
     UNION ALL
-    SELECT format('column %I was %s and is %s', a.attname, l.type, format_type(a.atttypid, NULL))
+    SELECT format('column %I was %s and is %s', a.attname, l.type, relay.type_name(a.atttypid))
       FROM unnest(w.columns, w.types) AS l(name, type)
       JOIN pg_catalog.pg_attribute AS a ON a.attrelid = w.relation AND a.attname = l.name AND NOT a.attisdropped
-     WHERE format_type(a.atttypid, NULL) <> l.type
+     WHERE relay.type_name(a.atttypid) <> l.type
     UNION ALL
     SELECT 'its primary key is another one, or gone'
      WHERE c.oid IS NOT NULL AND relay.primary_key(w.relation) IS DISTINCT FROM w.key_columns
@@ -62,7 +62,7 @@ SELECT w.relation, w.source, p.problem
 COMMENT ON VIEW relay.capture_problems IS 'What keeps capture of a watched table from being whole. relay.watch with the columns that exist mends most of it.';
 
 CREATE OR REPLACE VIEW relay.drift AS
-SELECT coalesce(w.relation, to_regclass(m.source)) AS "table", m.source, m.reason,
+SELECT w.relation AS "table", m.source, m.reason,
        min(m.at) AS first_seen, max(m.at) AS last_seen, count(*) AS transactions
   FROM relay.drift_mark AS m LEFT JOIN relay.watch_list AS w ON w.source = m.source
  GROUP BY 1, 2, 3;
@@ -95,7 +95,7 @@ SELECT s.schema_version, s.install_id,
        (SELECT e.at FROM relay.event AS e ORDER BY e.id LIMIT 1) AS oldest_event,
        pg_notification_queue_usage() AS queue_usage,
        (SELECT count(*) FROM pg_catalog.pg_stat_activity AS a
-         WHERE a.datname = current_database() AND a.application_name LIKE 'payment-relay%listen%') AS listeners,
+         WHERE a.datname = current_database() AND a.application_name = 'relay listen') AS listeners,
        current_setting('server_version') AS server_version,
        s.alarm AND current_setting('max_prepared_transactions') = '0' AS alarm,
        s.system_identifier = (SELECT c.system_identifier::text FROM pg_catalog.pg_control_system() AS c)
@@ -133,7 +133,7 @@ AS $function$
 $function$;
 
 REVOKE ALL ON FUNCTION relay.fingerprint() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION relay.fingerprint(), relay.watch_relations(regclass), relay.source_name(regclass), relay.primary_key(regclass),
+GRANT EXECUTE ON FUNCTION relay.fingerprint(), relay.watch_relations(regclass), relay.source_name(regclass), relay.primary_key(regclass), relay.type_name(oid),
   relay.trigger_repairs(regclass, text, text, text, boolean) TO relay_reader;
 GRANT SELECT ON relay.capture_problems, relay.drift, relay.watched, relay.status TO relay_reader;
 

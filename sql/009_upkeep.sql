@@ -13,19 +13,18 @@ SET ROLE relay_owner;
 -- The current snapshot, clamped: D is one more than the greatest transaction id seen in the outbox, and ids
 -- from D on are left out. After a crash PostgreSQL may give out such an id a second time, if it had ended
 -- without a flushed commit; a position that called it "seen" would lose the payment that gets it next.
--- kept: the newest rows by id and by transaction, one of which every position taken now has as its witness.
-CREATE OR REPLACE FUNCTION relay.position(OUT snapshot pg_snapshot, OUT kept bigint[])
+-- witness: the newest row (greatest xid, then greatest id). As long as it exists, positions that cover this one
+-- can prove that they belong to this history.
+CREATE OR REPLACE FUNCTION relay.position(OUT snapshot pg_snapshot, OUT witness bigint)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $function$
   WITH now AS MATERIALIZED (
     SELECT pg_current_snapshot() AS snapshot, coalesce(pg_current_xact_id_if_assigned(), '0') AS own
   ), newest AS MATERIALIZED (
-    (SELECT e.id, e.xid FROM relay.event AS e, now WHERE e.xid <> now.own ORDER BY e.xid DESC LIMIT 1)
-    UNION
-    (SELECT e.id, e.xid FROM relay.event AS e, now WHERE e.xid <> now.own ORDER BY e.id DESC LIMIT 1)
+    SELECT e.id, e.xid FROM relay.event AS e WHERE e.xid <> (SELECT own FROM now) ORDER BY e.xid DESC, e.id DESC LIMIT 1
   ), clamp AS MATERIALIZED (
     -- Never behind the horizon: its rows may be gone, and were seen all the same.
-    SELECT greatest((SELECT max(n.xid::text::bigint) + 1 FROM newest AS n),
+    SELECT greatest((SELECT n.xid::text::bigint + 1 FROM newest AS n),
                     (SELECT pg_snapshot_xmax(s.horizon)::text::bigint FROM relay.state AS s)) AS xmax
   ), running AS MATERIALIZED (
     -- pg_current_snapshot leaves out one's own transaction.
@@ -35,7 +34,7 @@ AS $function$
   )
   SELECT format('%s:%s:%s', coalesce((SELECT min(r.xid) FROM running AS r), clamp.xmax), clamp.xmax,
                 (SELECT string_agg(r.xid::text, ',' ORDER BY r.xid) FROM running AS r))::pg_snapshot,
-         ARRAY(SELECT n.id FROM newest AS n ORDER BY n.id)
+         (SELECT n.id FROM newest AS n)
     FROM clamp
 $function$;
 
@@ -65,26 +64,26 @@ BEGIN
     SELECT s.* INTO state FROM relay.state AS s;
   ELSE
     IF keep < '1 minute' OR NOT EXISTS (SELECT FROM relay.horizon AS h WHERE h.taken_at > clock_timestamp() - interval '10 seconds') THEN
-      INSERT INTO relay.horizon (taken_at, snapshot, kept) SELECT clock_timestamp(), p.snapshot, p.kept FROM relay.position() AS p;
+      INSERT INTO relay.horizon (taken_at, snapshot, witness) SELECT clock_timestamp(), p.snapshot, p.witness FROM relay.position() AS p;
     END IF;
     SELECT h.* INTO due FROM relay.horizon AS h WHERE h.taken_at <= clock_timestamp() - keep ORDER BY h.id DESC LIMIT 1;
     IF FOUND THEN
       -- In the same transaction as the deletions, so that nobody sees the one without the other.
-      UPDATE relay.state SET horizon = due.snapshot, horizon_at = due.taken_at, horizon_kept = due.kept RETURNING * INTO state;
+      UPDATE relay.state SET horizon = due.snapshot, horizon_at = due.taken_at, horizon_witness = due.witness RETURNING * INTO state;
       DELETE FROM relay.horizon AS h WHERE h.id < due.id;
     END IF;
 
     DELETE FROM relay.event AS e
      WHERE e.ctid = ANY (ARRAY(
        SELECT o.ctid FROM relay.event AS o
-        WHERE o.xid < pg_snapshot_xmax(state.horizon) AND pg_visible_in_snapshot(o.xid, state.horizon) AND o.id <> ALL (state.horizon_kept)
+        WHERE o.xid < pg_snapshot_xmax(state.horizon) AND pg_visible_in_snapshot(o.xid, state.horizon) AND o.id IS DISTINCT FROM state.horizon_witness
         ORDER BY o.xid LIMIT batch));
     DELETE FROM relay.drift_mark AS m WHERE m.at < clock_timestamp() - keep;
   END IF;
 
   SELECT count(*) INTO remaining
     FROM (SELECT FROM relay.event AS o
-           WHERE o.xid < pg_snapshot_xmax(state.horizon) AND pg_visible_in_snapshot(o.xid, state.horizon) AND o.id <> ALL (state.horizon_kept)
+           WHERE o.xid < pg_snapshot_xmax(state.horizon) AND pg_visible_in_snapshot(o.xid, state.horizon) AND o.id IS DISTINCT FROM state.horizon_witness
            LIMIT 100000) AS o;
   RETURN remaining;
 END
@@ -124,7 +123,7 @@ BEGIN
   END IF;
   UPDATE relay.state
      SET install_id = gen_random_uuid(), created_at = clock_timestamp(),
-         horizon = '3:3:', horizon_at = NULL, horizon_kept = '{}',
+         horizon = '3:3:', horizon_at = NULL, horizon_witness = NULL,
          system_identifier = (SELECT c.system_identifier::text FROM pg_control_system() AS c),
          database_oid = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
   RETURNING install_id INTO install;
