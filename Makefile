@@ -47,8 +47,9 @@ $(VENV)/.demo $(VENV)/.dev: $(VENV)/.%: pyproject.toml constraints.txt | $(BIN)/
 	  $(BIN)/python -m pip install --quiet --editable '.[$*]'
 	@touch $@
 
+# $(error) rather than a failing command: it is one line, and the last one.
 $(BIN)/python:
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is missing: apt-get install python3" >&2; exit 1; }
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
-	  echo "Python's venv module is missing: apt-get install python3-venv" >&2; exit 1; }
+	$(if $(PYTHON),,$(error Python 3.11 or newer is missing: apt-get install python3))
+	$(if $(shell $(PYTHON) -c 'import ensurepip, venv; print("yes")' 2>/dev/null),,\
+	  $(error the venv module of Python is missing: apt-get install python3-venv))
 	@$(PYTHON) -m venv $(VENV)
