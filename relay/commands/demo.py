@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from relay.commands.shared import Commands, add_command
-from relay.errors import RelayError
+from relay.errors import RelayError, UsageError
 
 __all__ = ["register"]
 
@@ -34,6 +34,10 @@ def register(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the demo until interrupted."""
+    if not 0 <= arguments.port <= 65535:
+        raise UsageError(f"--port {arguments.port} is no port; take one from 0 to 65535")
+    if not arguments.rate > 0:
+        raise UsageError(f"--rate {arguments.rate:g} makes no payments; take a number above 0")
     try:
         from relay.demo.run import main
     except ModuleNotFoundError as error:

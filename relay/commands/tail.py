@@ -12,6 +12,7 @@ from typing import Any
 from relay.commands.shared import Commands, Screen, add_command, load_settings
 from relay.config import ServerSettings
 from relay.errors import ConfigError, UsageError
+from relay.messages.requests import SNAPSHOT_ROWS
 
 __all__ = ["default_url", "register"]
 
@@ -45,6 +46,12 @@ def register(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print changes until interrupted or refused."""
+    if not 0 <= arguments.snapshot <= SNAPSHOT_ROWS:
+        raise UsageError(
+            f"--snapshot {arguments.snapshot} is out of range; ask for 0 to {SNAPSHOT_ROWS} rows"
+        )
+    if arguments.count is not None and arguments.count < 1:
+        raise UsageError(f"--count {arguments.count} would end before it began; ask for 1 or more")
     from relay.commands.tailing import Tail
 
     tail = Tail(

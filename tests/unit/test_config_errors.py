@@ -33,9 +33,8 @@ when = {{ {when} }}
 channels = [{channels}]
 {policy}
 """
-PARTS = dict.fromkeys(
-    ["database", "server", "capture", "limits", "auth", "channel", "fields", "when", "policy"], ""
-) | {"channels": '"*"'}
+NAMES = ("database", "server", "capture", "limits", "auth", "channel", "fields", "when", "policy")
+PARTS = {**dict.fromkeys(NAMES, ""), "channels": '"*"'}
 SECRET = 'secrets = ["a secret of thirty-two bytes or more"]'
 
 

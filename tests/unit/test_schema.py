@@ -1,0 +1,129 @@
+"""The JSON Schema of messages describes what is really sent, and the TypeScript says the same."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from relay import jsontext
+from relay.config import ChannelSettings, load
+from relay.messages import frames
+from relay.messages.schema import json_schema
+from relay.messages.typescript import typescript
+
+EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
+
+
+def _channel(**fields: dict[str, Any]) -> ChannelSettings:
+    return ChannelSettings.model_validate(
+        {"table": "public.orders", "object": "order", "status": "state", "fields": fields}
+    )
+
+
+def _definitions(**fields: dict[str, Any]) -> dict[str, Any]:
+    definitions: dict[str, Any] = json_schema({"my-orders": _channel(**fields)})["$defs"]
+    return definitions
+
+
+def test_every_message_of_the_protocol_is_described() -> None:
+    """Each frame has a definition with its constant type; data and snapshots have one for each channel."""
+    schema = json_schema(load(EXAMPLE, {}).channels)
+    for model in frames.SERVER_MESSAGES:
+        if model not in (frames.Data, frames.Snapshot):
+            definition = schema["$defs"][model.__name__]
+            assert definition["properties"]["type"]["const"] == model.model_fields["type"].default
+            assert "type" in definition["required"]
+    names = {option["$ref"].rpartition("/")[2] for option in schema["anyOf"]}
+    assert {"Welcome", "TransactionsChange", "TransactionsSnapshot", "FraudAlertsChange"} <= names
+    assert names <= set(schema["$defs"])
+
+
+def test_required_is_what_is_always_sent() -> None:
+    """The properties of an encoded frame are declared, and those it cannot be without are required."""
+    now = datetime(2026, 1, 2, tzinfo=UTC)
+    samples = [
+        frames.Welcome(connection="c", subject="s", channels=["a"], expires_at=now, heartbeat_seconds=5),
+        frames.Checkpoint(cursor="x", as_of=now),
+        frames.Pong(),
+        frames.Error.of("internal"),
+        frames.Goodbye.of("restart", 5),
+    ]
+    definitions = json_schema({})["$defs"]
+    for sample in samples:
+        sent = jsontext.decode(sample.encode())
+        definition = definitions[type(sample).__name__]
+        assert set(definition["required"]) <= set(sent) <= set(definition["properties"])
+
+
+def test_hidden_fields_are_not_described() -> None:
+    """A field for policies alone does not show in what clients can receive."""
+    row = _definitions(id={"column": "id"}, school={"column": "s", "hidden": True})["MyOrdersRow"]
+    assert list(row["properties"]) == row["required"] == ["id"]
+
+
+def test_field_types_are_json_types() -> None:
+    """Declared types become JSON types, null included unless there is a default; undeclared ones can be anything."""
+    row = _definitions(
+        id={"column": "id", "type": "string"},
+        amount={"column": "a", "type": "decimal", "default": "0"},
+        count={"column": "c", "type": "integer"},
+        at={"column": "t", "type": "timestamp"},
+        currency={"constant": "eur"},
+        state={"column": "s", "map": {"a": "b"}},
+        meta={"column": "m", "keys": ["plan"]},
+        raw={"column": "r"},
+    )["MyOrdersRow"]["properties"]
+    null = {"type": "null"}
+    assert row["id"] == {"type": "string"}
+    assert row["amount"]["type"] == "string"
+    assert row["count"] == {"anyOf": [{"type": "integer"}, null]}
+    assert row["at"]["anyOf"][0]["format"] == "date-time"
+    assert row["currency"] == {"const": "eur"}
+    assert row["state"] == {"anyOf": [{"type": "string"}, null]}
+    assert row["meta"]["anyOf"][0]["properties"] == {"plan": {}}
+    assert row["raw"] == {}
+
+
+def test_a_change_names_its_channel_and_actions() -> None:
+    """A data message has the channel's type and name, and its row whole or as an id alone."""
+    change = _definitions(id={"column": "id", "type": "string"})["MyOrdersChange"]["properties"]
+    assert change["type"] == {"const": "row_change"}
+    assert change["channel"] == {"const": "my-orders"}
+    assert change["data"]["properties"]["action"]["enum"] == [
+        "created",
+        "updated",
+        "deleted",
+        "status_changed",
+    ]
+    whole, alone = change["data"]["properties"]["order"]["anyOf"]
+    assert whole == {"$ref": "#/$defs/MyOrdersRow"}
+    assert alone["required"] == ["id"]
+
+
+def test_typescript_declares_each_definition() -> None:
+    """Every definition is an exported declaration, optional where it is not required, and the whole is a union."""
+    schema = json_schema({"my-orders": _channel(id={"column": "id", "type": "string"}, note={"column": "n"})})
+    text = typescript(schema)
+    for name in schema["$defs"]:
+        assert f"export interface {name} {{" in text
+    assert "export interface MyOrdersRow {\n  id: string;\n  note: unknown;\n}" in text
+    assert '  type: "checkpoint";\n  cursor: string;\n' in text
+    assert '  status: "ok" | "degraded";' in text
+    assert '  membership?: "entered" | "left";' in text
+    assert "  rows: MyOrdersRow[];" in text
+    assert "  channels: Record<string, SubscribedChannel>;" in text
+    assert "    order: MyOrdersRow | {\n      id: string;\n    };" in text
+    assert text.rstrip().endswith("| MyOrdersChange | MyOrdersSnapshot;")
+
+
+def test_typescript_quotes_odd_names() -> None:
+    """A property that is no identifier is quoted, and a comment cannot be ended from inside."""
+    definition = {
+        "properties": {"a-b": {"type": "array", "items": {"enum": [1, 2]}}},
+        "description": "x */ y",
+    }
+    text = typescript({"title": "T", "anyOf": [{"type": "null"}], "$defs": {"A": definition}})
+    assert '"a-b"?: (1 | 2)[];' in text
+    assert "/** x * / y */" in text
+    assert "export type T = null;" in text
