@@ -1,0 +1,204 @@
+"""Every statement of the daemon, by name. Parameters are named; ids of transactions travel as text."""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = [
+    "BEGIN_READ",
+    "BEGIN_SNAPSHOT",
+    "COLUMNS",
+    "COLUMNS_OF",
+    "COLUMN_TYPES",
+    "COMMIT",
+    "FACTS",
+    "FINGERPRINTS",
+    "HELLO",
+    "IDENTITY",
+    "INTERVAL",
+    "LIMIT_TIME",
+    "LISTEN",
+    "NEWEST",
+    "NEXT_ID",
+    "NOTIFY",
+    "PING",
+    "POLL",
+    "PRESENT",
+    "PRUNE",
+    "QUEUED_AT_GATE",
+    "QUEUE_USAGE",
+    "RELEASE_GATE",
+    "REPLAY",
+    "REQUEST_GATE",
+    "REVOCATIONS",
+    "ROLLBACK",
+    "SCOUT",
+    "SETTINGS",
+    "WATCHED",
+    "WINDOW",
+    "WRITERS_SKIP_NOTIFY",
+]
+
+#: One outbox row. All but the id are text, so that an unreadable value costs one row and not a batch.
+COLUMNS: Final = "id, xid::text, at::text, source, op, key::text, new::text, old::text"
+
+# serializable would make a payment fail for a poll; timeouts of the role or database are not meant for this session;
+# a poll takes less time than compiling it would; offsets of timestamps must not depend on who reads them.
+SETTINGS: Final = """
+SELECT set_config(name, value, false)
+  FROM (VALUES ('default_transaction_isolation', 'read committed'), ('default_transaction_read_only', 'off'),
+               ('default_transaction_deferrable', 'off'), ('statement_timeout', '0'), ('lock_timeout', '0'),
+               ('idle_in_transaction_session_timeout', '0'), ('idle_session_timeout', %(idle)s), ('jit', 'off'),
+               ('transaction_timeout', '0'), ('TimeZone', 'UTC'), ('DateStyle', 'ISO, YMD'),
+               ('IntervalStyle', 'postgres'), ('synchronous_commit', 'off'), ('plan_cache_mode', %(plans)s),
+               ('enable_seqscan', %(seqscan)s), ('client_min_messages', 'warning')) AS wanted (name, value)
+ WHERE name IN (SELECT s.name FROM pg_catalog.pg_settings AS s)
+"""
+
+HELLO: Final = "SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.pg_backend_pid()"
+
+# The timeline is read from the name of the current WAL file: pg_control_checkpoint() still said the old one 40 s after
+# a promotion.
+IDENTITY: Final = """
+SELECT c.system_identifier::text, d.oid::bigint, left(pg_walfile_name(pg_current_wal_lsn()), 8),
+       s.install_id::text, s.system_identifier, s.database_oid::bigint, s.schema_version, s.alarm,
+       s.horizon::text, pg_current_snapshot()::text
+  FROM pg_catalog.pg_control_system() AS c, pg_catalog.pg_database AS d, relay.state AS s
+ WHERE d.datname = current_database()
+"""
+
+# The first row (no id) tells when and with which snapshot the others were read, and what relay.state said then.
+# "xid <" keeps an open transaction of a million rows from being walked through at every poll: only ids that began
+# since the last one are looked at. Those that were running then and have ended are looked up one by one. Both limits
+# are InitPlans, so that they are index conditions. There is no ORDER BY: the reader sorts what fits in a chunk, and
+# does not ask Postgres to sort what does not.
+POLL: Final = f"""
+WITH present AS MATERIALIZED (SELECT pg_current_snapshot() AS snapshot)
+SELECT NULL::bigint AS id, (SELECT snapshot::text FROM present) AS xid, now()::text AS at, s.install_id::text AS source,
+       s.alarm::text AS op, s.horizon::text AS key, NULL::text AS new, NULL::text AS old
+  FROM relay.state AS s
+UNION ALL
+(SELECT {COLUMNS}
+   FROM (SELECT * FROM relay.event
+          WHERE xid >= %(xmax)s::xid8 AND xid < (SELECT pg_snapshot_xmax(snapshot) FROM present)
+            AND source <> ALL (%(lagging)s::text[])
+          UNION ALL
+         SELECT * FROM relay.event
+          WHERE xid = ANY (ARRAY(SELECT unnest(%(xip)s::xid8[]) EXCEPT SELECT pg_snapshot_xip(snapshot) FROM present))
+            AND source <> ALL (%(lagging)s::text[])) AS fresh
+  LIMIT %(limit)s)
+"""
+
+# Between two snapshots of the past: what the later one sees and the earlier does not.
+_BETWEEN: Final = """
+  FROM (SELECT * FROM relay.event WHERE xid >= %(xmax)s::xid8 AND xid < %(until)s::xid8
+         UNION ALL
+        SELECT * FROM relay.event WHERE xid = ANY (%(xip)s::xid8[])) AS fresh
+ WHERE pg_visible_in_snapshot(xid, %(target)s::pg_snapshot)
+"""
+
+INTERVAL: Final = f"SELECT {COLUMNS} {_BETWEEN} AND source = ANY (%(sources)s::text[]) LIMIT %(limit)s"
+
+SCOUT: Final = f"""
+SELECT source, min(id), max(id), count(*) {_BETWEEN} AND source <> ALL (%(lagging)s::text[]) GROUP BY source
+"""
+
+# One piece of a large commit, by the index on id whatever the planner thinks of xids: memory and time are bounded.
+WINDOW: Final = f"""
+SELECT {COLUMNS} FROM relay.event
+ WHERE id >= %(first)s AND id <= %(last)s AND source = ANY (%(sources)s::text[])
+   AND pg_visible_in_snapshot(xid, %(target)s::pg_snapshot) AND NOT pg_visible_in_snapshot(xid, %(base)s::pg_snapshot)
+ ORDER BY id LIMIT %(limit)s
+"""
+
+NEXT_ID: Final = "SELECT id FROM relay.event WHERE id > %(after)s AND id <= %(last)s ORDER BY id LIMIT 1"
+
+# Where a relay that begins now stands, and the newest row that this covers, in one statement and so in one snapshot.
+NEWEST: Final = """
+SELECT pg_current_snapshot()::text, s.horizon::text, newest.id, newest.xid::text, newest.at::text
+  FROM relay.state AS s
+  LEFT JOIN LATERAL (SELECT id, xid, at FROM relay.event WHERE xid < pg_snapshot_xmax(pg_current_snapshot())
+                      ORDER BY xid DESC, id DESC LIMIT 1) AS newest ON true
+"""
+
+# What decides whether a position can be honoured.
+FACTS: Final = """
+SELECT s.horizon::text, pg_current_snapshot()::text,
+       EXISTS (SELECT FROM relay.event WHERE id = %(id)s AND xid = %(xid)s::xid8 AND at = %(at)s::timestamptz), now()
+  FROM relay.state AS s
+"""
+
+REPLAY: Final = f"""
+SELECT {COLUMNS}
+  FROM (SELECT * FROM relay.event WHERE xid >= %(xmax)s::xid8 AND xid < pg_snapshot_xmax(pg_current_snapshot())
+         UNION ALL
+        SELECT * FROM relay.event WHERE xid = ANY (%(xip)s::xid8[])) AS missed
+ LIMIT %(limit)s
+"""
+
+# The present, and the greatest transaction id of the rows that the reader has not seen yet.
+PRESENT: Final = """
+SELECT pg_current_snapshot()::text, now(),
+       (SELECT max(xid::text::bigint)
+          FROM (SELECT xid FROM relay.event
+                 WHERE xid >= %(xmax)s::xid8 AND xid < pg_snapshot_xmax(pg_current_snapshot())
+                 UNION ALL
+                SELECT xid FROM relay.event WHERE xid = ANY (%(xip)s::xid8[])) AS fresh)
+"""
+
+# Types without their modifiers: a cast to numeric(10,2) would round what is compared.
+COLUMN_TYPES: Final = """
+SELECT a.attname::text, format_type(a.atttypid, NULL), t.typcategory = 'S'
+  FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
+ WHERE a.attrelid = to_regclass(%(table)s) AND a.attnum > 0 AND NOT a.attisdropped
+"""
+
+BEGIN_SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+
+BEGIN_READ: Final = "BEGIN READ ONLY"
+COMMIT: Final = "COMMIT"
+ROLLBACK: Final = "ROLLBACK"
+LIMIT_TIME: Final = "SELECT set_config('statement_timeout', %(ms)s, true)"
+
+LISTEN: Final = "LISTEN relay"
+NOTIFY: Final = "SELECT pg_notify('relay', %(payload)s)"
+PING: Final = "SELECT 1"
+QUEUE_USAGE: Final = "SELECT pg_notification_queue_usage()"
+REQUEST_GATE: Final = "SELECT relay.request_gate()"
+RELEASE_GATE: Final = "SELECT relay.release_gate()"
+
+# Whether this relay's request waits while another relay holds the gate.
+QUEUED_AT_GATE: Final = """
+SELECT coalesce(bool_or(pid = %(pid)s AND NOT granted) AND bool_or(pid <> %(pid)s AND granted), false)
+  FROM pg_catalog.pg_locks
+ WHERE locktype = 'advisory' AND mode = 'ExclusiveLock' AND objsubid = 1
+   AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+   AND (classid::bigint << 32 | objid::bigint) = relay.gate_key()
+"""
+
+# The very question a writer asks, given back at once. Reading pg_locks instead would lock every partition of the lock
+# table, and answer another question.
+WRITERS_SKIP_NOTIFY: Final = """
+SELECT CASE WHEN pg_try_advisory_lock_shared(relay.gate_key())
+            THEN pg_advisory_unlock_shared(relay.gate_key()) ELSE false END
+"""
+
+FINGERPRINTS: Final = "SELECT source, whole, reason, fingerprint FROM relay.fingerprint()"
+
+WATCHED: Final = """
+SELECT source, columns, mode, trigger_present, trigger_enabled, missing_columns, drift FROM relay.watched
+"""
+
+# A source is schema.table, both unquoted, and the first dot divides them.
+COLUMNS_OF: Final = """
+SELECT wanted.source, array_agg(a.attname::text) FILTER (WHERE a.attname IS NOT NULL)
+  FROM unnest(%(sources)s::text[]) AS wanted (source)
+  JOIN pg_catalog.pg_namespace AS n ON n.nspname = split_part(wanted.source, '.', 1)
+  JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid
+       AND c.relname = substr(wanted.source, length(n.nspname) + 2) AND c.relkind IN ('r', 'p')
+  LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+ GROUP BY wanted.source
+"""
+
+PRUNE: Final = "SELECT relay.prune(%(keep)s::interval)"
+REVOCATIONS: Final = "SELECT subject, reason, at FROM relay.revocation"

@@ -1,0 +1,197 @@
+"""The exact reader: everything that became visible since the last poll, once, in bounded memory.
+
+Each call reads and returns a batch together with the position after it. The position is taken over by ``accept`` only
+when the batch has been handed on, so that a failure on the way repeats rather than loses.
+
+    poll()   the main stream: one statement. If more became visible than fits in a chunk, nothing is published;
+             the interval is kept as ``overflow``
+    scout()  finds out which sources an overflow is about, and makes them a lane
+    step()   one piece of one lane: a window of ids of its large commit, or, when that is done, its catching up with
+             the main stream, after which the lane is gone
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from relay.capture import change, queries
+from relay.capture.change import Change
+from relay.capture.cursor import Witness
+from relay.capture.session import Row, Session
+from relay.capture.snapshot import Snapshot
+from relay.capture.state import Lane, State, interval
+from relay.errors import BadOutboxRow, CaptureDegraded, SchemaMismatch
+
+__all__ = ["Found", "Reader", "begin"]
+
+# A window of ids grows while it finds little, up to so many chunks.
+_WIDEST = 16
+# Looking through an overflow takes as long as it is large; a dead link is noticed by the keepalives before that.
+_SCOUT_DEADLINE = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one call brought. ``part``: some of a large commit, no position can be published after it."""
+
+    changes: tuple[Change, ...]
+    bad: tuple[BadOutboxRow, ...]
+    bad_sources: frozenset[str]
+    state: State
+    as_of: datetime
+    part: bool = False
+    rows: int = 0
+
+
+class Reader:
+    """Reads for ``sources``; other sources of the outbox are passed over."""
+
+    def __init__(self, sources: frozenset[str], chunk_rows: int, state: State, install_id: UUID) -> None:
+        self._sources = sources
+        self._chunk = chunk_rows
+        self._install_id = str(install_id)
+        self._as_of: datetime | None = None
+        self.state = state
+        self.alarm = True
+
+    @property
+    def busy(self) -> bool:
+        """Whether a large commit is on its way."""
+        return bool(self.state.lanes) or self.state.overflow is not None
+
+    def accept(self, found: Found) -> None:
+        """The batch has been handed on: go on from there."""
+        self.state = found.state
+
+    async def poll(self, session: Session) -> Found:
+        """Everything outside the lanes that became visible since the last poll."""
+        state = self.state
+        params = {
+            "xmax": str(state.prev.xmax),
+            "xip": [str(xid) for xid in sorted(state.prev.xip)],
+            "lagging": sorted(state.lagging),
+            "limit": self._chunk + 1,
+        }
+        rows = await session.fetch(queries.POLL, params)
+        header = next((row for row in rows if row[0] is None), None)
+        if header is None:
+            raise SchemaMismatch("relay.state is empty; run relay install --apply")
+        _, snapshot, now, install_id, alarm, horizon, _, _ = header
+        if install_id != self._install_id:
+            raise CaptureDegraded("the outbox was reset; beginning again")
+        self.alarm = alarm == "true"
+        self._as_of = as_of = datetime.fromisoformat(now)
+        state = replace(state, horizon=Snapshot.parse(horizon))
+        if len(rows) - 1 > self._chunk:
+            return Found((), (), frozenset(), replace(state, overflow=Snapshot.parse(snapshot)), as_of)
+        state = replace(state, prev=Snapshot.parse(snapshot))
+        return self._found([row for row in rows if row[0] is not None], state, as_of)
+
+    async def scout(self, session: Session) -> None:
+        """Make the sources of an overflow a lane. Nothing is published, so the position moves at once."""
+        state = self.state
+        assert state.overflow is not None
+        params = interval(state.prev, state.overflow) | {"lagging": sorted(state.lagging)}
+        rows = await session.fetch(queries.SCOUT, params, deadline=_SCOUT_DEADLINE)
+        ours = [row for row in rows if row[0] in self._sources]
+        lane = self._lane(frozenset(row[0] for row in ours), state.prev, state.overflow, ours)
+        lanes = (*state.lanes, lane) if ours else state.lanes
+        self.state = replace(state, prev=state.overflow, overflow=None, lanes=lanes)
+
+    def _lane(self, sources: frozenset[str], base: Snapshot, target: Snapshot, found: Sequence[Row]) -> Lane:
+        first, last = min((row[1] for row in found), default=0), max((row[2] for row in found), default=-1)
+        return Lane(sources, base).towards(target, first, last, self._chunk)
+
+    async def step(self, session: Session) -> Found:
+        """One piece of the lane whose turn it is."""
+        lane = self.state.lanes[0]
+        # The lane goes to the end of the queue, so that each has its turn.
+        turned = replace(self.state, lanes=(*self.state.lanes[1:], lane))
+        if lane.target is None:
+            return await self._catch_up(session, turned, lane)
+        last = min(lane.last_id, lane.next_id + lane.width - 1)
+        params = {
+            "first": lane.next_id,
+            "last": last,
+            "sources": sorted(lane.sources),
+            "target": str(lane.target),
+            "base": str(lane.base),
+            "limit": self._chunk + 1,
+        }
+        rows = await session.fetch(queries.WINDOW, params)
+        if len(rows) > self._chunk:
+            # Ids may be there twice (a sequence that fell behind), so the last one is left to the next window.
+            cut = rows[-1][0]
+            if rows[0][0] != cut:
+                kept = [row for row in rows if row[0] != cut]
+                return self._part(kept, turned, lane, lane.past(cut, self._chunk))
+            rows = await session.fetch(queries.WINDOW, params | {"last": cut, "limit": None})
+            return self._part(rows, turned, lane, lane.past(cut + 1, self._chunk))
+        width = lane.width if len(rows) > self._chunk // 4 else min(lane.width * 2, self._chunk * _WIDEST)
+        following = last + 1
+        if not rows and following <= lane.last_id:
+            near = await session.fetch(queries.NEXT_ID, {"after": last, "last": lane.last_id})
+            following = near[0][0] if near else lane.last_id + 1
+        return self._part(rows, turned, lane, lane.past(following, width))
+
+    async def _catch_up(self, session: Session, turned: State, lane: Lane) -> Found:
+        target = turned.prev
+        sources = {"sources": sorted(lane.sources)}
+        between = interval(lane.base, target)
+        rows = await session.fetch(queries.INTERVAL, between | sources | {"limit": self._chunk + 1})
+        if len(rows) <= self._chunk:
+            return self._found(rows, turned.with_lane(lane, None), self.as_of)
+        outside = {"lagging": sorted(turned.lagging - lane.sources)}
+        found = await session.fetch(queries.SCOUT, between | outside, deadline=_SCOUT_DEADLINE)
+        again = self._lane(lane.sources, lane.base, target, [row for row in found if row[0] in lane.sources])
+        return self._part([], turned, lane, again)
+
+    @property
+    def as_of(self) -> datetime:
+        """``now()`` of the last poll: everything committed before it was visible to it."""
+        assert self._as_of is not None
+        return self._as_of
+
+    def _part(self, rows: Sequence[Row], turned: State, lane: Lane, moved: Lane) -> Found:
+        return replace(self._found(rows, turned.with_lane(lane, moved), self.as_of), part=True)
+
+    def _found(self, rows: Sequence[Row], state: State, as_of: datetime) -> Found:
+        changes, bad, bad_sources = [], [], set()
+        for row in sorted(rows, key=_in_order):
+            if row[3] not in self._sources:
+                continue
+            try:
+                changes.append(change.parse(row))
+            except BadOutboxRow as error:
+                bad.append(error)
+                bad_sources.add(row[3])
+        seen = state.saw(_newest(rows))
+        return Found(tuple(changes), tuple(bad), frozenset(bad_sources), seen, as_of, rows=len(rows))
+
+
+def _newest(rows: Sequence[Row]) -> Witness | None:
+    row = max(rows, key=lambda row: (int(row[1]), row[0]), default=None)
+    return _witness(*row[:3]) if row is not None else None
+
+
+def _witness(event_id: int, xid: str, at: str) -> Witness | None:
+    try:
+        return Witness(event_id, int(xid), datetime.fromisoformat(at))
+    except ValueError:
+        # A time outside of Python's calendar, in a row that no trigger of ours wrote. Any older witness is good too.
+        return None
+
+
+def _in_order(row: Row) -> tuple[int, int]:
+    """Changes of one row are ordered by id: its next writer gets an id only once it has the row's lock."""
+    return row[0], int(row[1])
+
+
+async def begin(session: Session) -> State:
+    """The position of a relay that begins at the present."""
+    ((snapshot, horizon, event_id, xid, at),) = await session.fetch(queries.NEWEST)
+    witness = _witness(event_id, xid, at) if event_id is not None else None
+    return State(Snapshot.parse(snapshot), witness, Snapshot.parse(horizon))

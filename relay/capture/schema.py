@@ -1,0 +1,124 @@
+"""Whether this database can be read: whose outbox it is, which version, and how each table is captured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+import psycopg
+
+from relay.capture import queries
+from relay.capture.cursor import Epoch
+from relay.capture.session import Session, fault
+from relay.capture.snapshot import Snapshot
+from relay.errors import DatabaseError, ForeignOutbox, MappingError, SchemaMismatch
+
+__all__ = ["SCHEMA_VERSION", "Capturing", "Identity", "check", "fingerprints", "identify"]
+
+#: The version of schema relay that this program works with.
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a session is connected to. ``snapshot`` is the one this was read in."""
+
+    epoch: Epoch
+    alarm: bool
+    horizon: Snapshot
+    snapshot: Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Capturing:
+    """How one table is captured at the moment: ``fingerprint`` changes whenever events may have been missed."""
+
+    fingerprint: str
+    whole: bool
+    reason: str
+
+
+async def identify(session: Session) -> Identity:
+    """Read the epoch. Raises SchemaMismatch, ForeignOutbox, or DatabaseError when the role may not read it."""
+    try:
+        rows = await session.fetch(queries.IDENTITY)
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+        raise SchemaMismatch(
+            f"schema relay is not installed in database {session.connection.info.dbname}; run relay install --apply"
+        ) from None
+    except psycopg.errors.UndefinedColumn as error:
+        raise _version(None) from error
+    except psycopg.errors.InsufficientPrivilege as error:
+        user = session.connection.info.user
+        raise DatabaseError(
+            f"role {user} may not read the outbox ({error.diag.message_primary}); run GRANT relay_reader TO {user}"
+        ) from None
+    except psycopg.Error as error:
+        raise fault(error, "reading relay.state") from None
+    if not rows:
+        raise SchemaMismatch("relay.state is empty; run relay install --apply")
+    ((system, database, timeline, install, own_system, own_database, version, alarm, horizon, snapshot),) = (
+        rows
+    )
+    if version != SCHEMA_VERSION:
+        raise _version(version)
+    if (own_system, own_database) != (system, database):
+        raise ForeignOutbox(
+            "the outbox was written by another server or database (restored or copied): its positions mean nothing"
+            " here; run SELECT relay.reset(), which empties it"
+        )
+    epoch = Epoch(int(system) % 2**64, database, int(timeline, 16), UUID(install))
+    return Identity(epoch, alarm, Snapshot.parse(horizon), Snapshot.parse(snapshot))
+
+
+def _version(found: int | None) -> SchemaMismatch:
+    if found is not None and found > SCHEMA_VERSION:
+        return SchemaMismatch(
+            f"schema relay has version {found}, newer than this program's {SCHEMA_VERSION}; upgrade payment-relay"
+        )
+    has = "an unknown version" if found is None else f"version {found}"
+    return SchemaMismatch(
+        f"schema relay has {has}, this program needs {SCHEMA_VERSION}; run relay install --apply"
+    )
+
+
+async def fingerprints(session: Session) -> dict[str, Capturing]:
+    """How every watched table is captured now, by source."""
+    rows = await session.fetch(queries.FINGERPRINTS)
+    return {source: Capturing(text, whole, reason or "") for source, whole, reason, text in rows}
+
+
+async def check(session: Session, needs: Mapping[str, frozenset[str]]) -> None:
+    """Compare the columns that the configuration ``needs``, by source, with what is there and what is watched.
+
+    Raises MappingError for the first thing that is missing.
+    """
+    try:
+        rows = await session.fetch(queries.WATCHED)
+        live = {
+            source: frozenset(columns) if columns is not None else None
+            for source, columns in await session.fetch(queries.COLUMNS_OF, {"sources": sorted(needs)})
+        }
+    except psycopg.Error as error:
+        raise fault(error, "comparing the configuration with relay.watched") from None
+    watched = {row[0]: row for row in rows}
+    for source in sorted(needs):
+        columns = live.get(source)
+        if columns is None:
+            raise MappingError(f"table {source} does not exist; correct its name in the configuration")
+        for column in sorted(needs[source] - columns):
+            raise MappingError(f"table {source} has no column {column}; correct the configuration")
+        if source not in watched:
+            raise MappingError(f"table {source} is not watched; run relay install --apply")
+        _, listed, _, present, enabled, missing, _ = watched[source]
+        for column in sorted(needs[source] - set(listed)):
+            raise MappingError(f"column {source}.{column} is not watched; run relay install --apply")
+        if not present:
+            raise MappingError(f"the triggers of table {source} are gone; run relay install --apply")
+        if not enabled:
+            raise MappingError(f"the triggers of table {source} are disabled; run relay install --apply")
+        for column in sorted(set(missing or ()) & needs[source]):
+            raise MappingError(
+                f"column {source}.{column} is gone; correct the configuration and install again"
+            )

@@ -1,0 +1,185 @@
+"""The front door of capture: one object that the rest of the house knows."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from relay.capture import lookups, queries, schema, tables
+from relay.capture import replay as replays
+from relay.capture.batch import Batch, CaptureStatus, Gap
+from relay.capture.cursor import Cursor, Epoch
+from relay.capture.errand import Errand
+from relay.capture.link import open_session
+from relay.capture.period import Periods
+from relay.capture.publisher import Sink, StatusSink, in_sink
+from relay.capture.replay import Resumed
+from relay.capture.session import Session
+from relay.capture.snapshot import Snapshot
+from relay.capture.stats import Observer, Stats
+from relay.capture.tables import Rows, RowsQuery, SqlCondition
+from relay.config import Settings
+from relay.errors import CaptureDegraded
+
+__all__ = [
+    "Batch",
+    "Capture",
+    "CaptureStatus",
+    "Gap",
+    "Resumed",
+    "Revocation",
+    "Rows",
+    "RowsQuery",
+    "SqlCondition",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """Tokens of ``subject`` issued at or before ``at`` are refused."""
+
+    subject: str
+    reason: str
+    at: datetime
+
+
+class Capture:
+    """Reads the outbox for ``sources`` (schema.table) and answers questions about the database.
+
+    ``on_control`` is called when revocations may have changed, and after each connect.
+    """
+
+    def __init__(
+        self, settings: Settings, sources: frozenset[str], *, observer: Observer | None = None
+    ) -> None:
+        self.stats = Stats()
+        self.on_control: Callable[[], None] = lambda: None
+        self._settings = settings
+        self._sources = sources
+        self._errand = Errand(
+            lambda: open_session(settings.database, "errand"),
+            settings.limits.replays_waiting,
+            settings.database.snapshot_timeout_seconds,
+        )
+        self._periods = Periods(
+            settings,
+            sources,
+            self.stats,
+            observer or Observer(),
+            lambda: self.on_control(),
+            self._errand.expect,
+        )
+
+    @property
+    def epoch(self) -> Epoch | None:
+        """The epoch of the present position; None before the first connect."""
+        return self._periods.epoch
+
+    async def start(self) -> None:
+        """Connect for the first time. Raises the DatabaseError that tells why this cannot work."""
+        await self._periods.start()
+
+    async def run(self, sink: Sink, status: StatusSink) -> None:
+        """Hand batches to ``sink`` until cancelled, reconnecting as long as it takes.
+
+        ``sink`` gets a batch for each poll that found something, for each that was asked for, and for gaps. While it
+        runs nothing is polled. A DatabaseError from it (a look-up that failed) counts as a lost connection, and the
+        batch is repeated; any other exception of its own ends this.
+        """
+        try:
+            await self._periods.run(sink, status)
+        finally:
+            await self._errand.close()
+
+    async def close(self) -> None:
+        """Close what :meth:`start` opened; needed only if :meth:`run` is never called."""
+        await self._periods.close()
+        await self._errand.close()
+
+    async def poll_now(self) -> None:
+        """Return once a poll begun after this call has been handed to the sink. Raises CaptureDegraded.
+
+        Not from inside the sink: the poll it would wait for comes after.
+        """
+        await self._periods.asks.ask()
+
+    async def resume(self, cursor: Cursor) -> Resumed:
+        """What ``cursor`` has missed. Raises ResumeRefused, CaptureDegraded, Overloaded."""
+        epoch = self._periods.epoch
+        if epoch is None:
+            raise CaptureDegraded("capture has not been started")
+        async with self._errand.snapshot("a replay") as session:
+            limit = self._settings.capture.replay_limit
+            resumed = await replays.replay(session, cursor, epoch, self._sources, limit)
+        return Resumed(resumed.changes, resumed.snapshot, resumed.as_of, self.broken(cursor))
+
+    def broken(self, cursor: Cursor) -> frozenset[str]:
+        """The sources that were captured otherwise when ``cursor`` was issued: a trigger was off, a table rewritten.
+
+        Something of them may have been missed by every relay; their channels need ``resync``.
+        """
+        known = self._periods.publisher.capturing or {}
+        return cursor.broken(
+            {source: how.fingerprint for source, how in known.items() if source in self._sources}
+        )
+
+    async def rows(self, query: RowsQuery) -> Rows:
+        """Rows of a table. Raises MappingError, FilterRefused, CaptureDegraded, Overloaded."""
+        async with self._errand.snapshot("a snapshot") as session:
+            state = self._periods.position
+            if state is None:
+                raise CaptureDegraded("capture has not been started")
+            unseen = {"xmax": str(state.prev.xmax), "xip": [str(xid) for xid in sorted(state.prev.xip)]}
+            ((present, now, newest),) = await session.fetch(queries.PRESENT, unseen)
+            found, exhausted = await tables.rows(session, query)
+        # It sees every event that the rows include, and no id that a crash could give out again.
+        bound = max(state.bound, (newest or 0) + 1)
+        return Rows(found, Snapshot.parse(present).clamp(bound), now, exhausted)
+
+    async def look_up(self, sql: str, keys: Sequence[Any]) -> dict[Any, dict[str, Any]]:
+        """Run a look-up with ``%(keys)s``: by its first column, the other columns.
+
+        Raises DatabaseError, CaptureDegraded, Overloaded.
+        """
+        async with self._look_up_session() as session:
+            return await lookups.look_up(session, sql, keys)
+
+    async def look_up_reverse(self, sql: str, values: Iterable[Any]) -> list[Any]:
+        """Run a look-up the other way round, with ``%(values)s``: the first column of each row. Raises as above."""
+        async with self._look_up_session() as session:
+            return await lookups.look_up_reverse(session, sql, values)
+
+    async def revocations(self) -> list[Revocation]:
+        """Everybody whose tokens were revoked. Raises CaptureDegraded, Overloaded."""
+        async with self._errand.session("reading revocations") as session:
+            return [Revocation(*row) for row in await session.fetch(queries.REVOCATIONS)]
+
+    async def check(self, channels_need: Mapping[str, frozenset[str]]) -> None:
+        """Compare the columns that the configuration needs, by source, with what is there and watched.
+
+        After :meth:`start`. Raises MappingError, which names the first thing that is missing.
+        """
+        read = self._periods.read
+        if read is None:
+            raise CaptureDegraded("capture has not been started")
+        await schema.check(read, channels_need)
+
+    async def prune(self) -> int:
+        """Delete one batch of old events; the number left to delete. Raises CaptureDegraded, Overloaded."""
+        keep = f"{self._settings.capture.prune_keep_hours} hours"
+        async with self._errand.session("pruning") as session:
+            return int(await session.value(queries.PRUNE, {"keep": keep}))
+
+    @asynccontextmanager
+    async def _look_up_session(self) -> AsyncIterator[Session]:
+        """The read session inside the sink, for nothing is polled then; the errand session elsewhere."""
+        if (turn := in_sink.get()) is not None:
+            async with turn.lock:
+                if turn.active and self._periods.read is not None:
+                    yield self._periods.read
+                    return
+        async with self._errand.session("a look-up") as session:
+            yield session

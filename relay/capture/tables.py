@@ -1,0 +1,158 @@
+"""Rows of a watched table as they are now, for snapshots: which conditions Postgres can check, it checks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal
+
+import psycopg
+from psycopg import sql
+
+from relay.capture import queries
+from relay.capture.literal import array_literal
+from relay.capture.session import Session
+from relay.capture.snapshot import Snapshot
+from relay.errors import FilterRefused, MappingError
+from relay.jsontext import decode
+
+__all__ = ["Rows", "RowsQuery", "SqlCondition", "rows", "statement"]
+
+_COMPARISONS: Final = {"eq": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+_ORDERED: Final = frozenset({"gt", "gte", "lt", "lte"})
+_ORDER = re.compile(r"\s*(\w+)(?:\s+(asc|desc))?(?:\s+nulls\s+(first|last))?\s*", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class SqlCondition:
+    """A condition on one column. ``values`` are texts in the column's notation: one, several for ``in``, or none."""
+
+    column: str
+    op: Literal["eq", "in", "gt", "gte", "lt", "lte", "is_null", "not_null"]
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RowsQuery:
+    """Rows of ``table`` (schema.table) that meet all ``conditions``, in ``order`` ("created_at desc, id"; empty: any).
+
+    At most ``scan_limit`` rows are read. ``limit`` is how many are wanted: when nothing is left to check elsewhere,
+    the two are the same.
+    """
+
+    table: str
+    columns: tuple[str, ...]
+    conditions: tuple[SqlCondition, ...] = ()
+    order: str = ""
+    limit: int = 100
+    scan_limit: int = 10000
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """``rows`` as the triggers would have captured them. ``exhausted``: there are no more that meet the conditions.
+
+    ``snapshot`` is the part that survives a crash of the snapshot they were read in: it sees every event they include.
+    """
+
+    rows: tuple[dict[str, Any], ...]
+    snapshot: Snapshot
+    as_of: datetime
+    exhausted: bool
+
+
+async def rows(session: Session, query: RowsQuery) -> tuple[tuple[dict[str, Any], ...], bool]:
+    """Read them; call it inside a transaction. Raises MappingError, FilterRefused (a value that is none)."""
+    described = await session.fetch(queries.COLUMN_TYPES, {"table": _quoted(query.table)})
+    if not described:
+        raise MappingError(f"table {query.table} does not exist; correct its name in the configuration")
+    types = {name: (type_name, is_text) for name, type_name, is_text in described}
+    text, params = statement(query, types)
+    try:
+        found = await session.fetch(text.as_string(session.connection), params)
+    except psycopg.errors.DataError:
+        # Not repeated: it comes from a client.
+        raise FilterRefused(
+            f"a value in the filter cannot be compared with its column in {query.table}"
+        ) from None
+    exhausted = len(found) <= query.scan_limit
+    return tuple(decode(row) for (row,) in found[: query.scan_limit]), exhausted
+
+
+def statement(
+    query: RowsQuery, types: Mapping[str, tuple[str, bool]]
+) -> tuple[sql.Composed, dict[str, str | int]]:
+    """The statement for ``query`` and its parameters. ``types``: by column, its type and whether that is a text.
+
+    row_to_json and not to_jsonb: a ``json`` value that jsonb would refuse must not fail a whole snapshot.
+    """
+    for column in (*query.columns, *(condition.column for condition in query.conditions)):
+        if column not in types:
+            raise MappingError(f"table {query.table} has no column {column}; correct the configuration")
+    params: dict[str, str | int] = {"limit": query.scan_limit + 1}
+    conditions = [_condition(condition, types, params) for condition in query.conditions]
+    schema, _, name = query.table.partition(".")
+    text = sql.SQL(
+        "SELECT row_to_json(r)::text FROM (SELECT {columns} FROM {table} AS t{where}{order} LIMIT {limit}) AS r"
+    )
+    return (
+        text.format(
+            columns=sql.SQL(", ").join(sql.Identifier("t", column) for column in query.columns),
+            table=sql.Identifier(schema, name),
+            where=sql.SQL(" WHERE ") + sql.SQL(" AND ").join(conditions) if conditions else sql.SQL(""),
+            order=_order(query, types),
+            limit=sql.Placeholder("limit"),
+        ),
+        params,
+    )
+
+
+def _condition(
+    condition: SqlCondition, types: Mapping[str, tuple[str, bool]], params: dict[str, str | int]
+) -> sql.Composable:
+    column = sql.Identifier("t", condition.column)
+    if condition.op == "is_null":
+        return column + sql.SQL(" IS NULL")
+    if condition.op == "not_null":
+        return column + sql.SQL(" IS NOT NULL")
+    type_name, is_text = types[condition.column]
+    name = f"c{len(params)}"
+    if condition.op == "in":
+        params[name] = array_literal(condition.values)
+        return sql.SQL("{} = ANY ({}::text::{}[])").format(column, sql.Placeholder(name), sql.SQL(type_name))
+    (params[name],) = condition.values
+    # Python compares strings by code point, which is what "C" does in UTF-8. Equality needs no collation, and
+    # naming one there would keep an index from being used.
+    collation = sql.SQL(' COLLATE "C"') if is_text and condition.op in _ORDERED else sql.SQL("")
+    return sql.SQL("{}{} {} {}::text::{}").format(
+        column,
+        collation,
+        sql.SQL(_COMPARISONS[condition.op]),
+        sql.Placeholder(name),
+        sql.SQL(type_name),
+    )
+
+
+def _order(query: RowsQuery, types: Mapping[str, tuple[str, bool]]) -> sql.Composable:
+    if not query.order.strip():
+        return sql.SQL("")
+    return sql.SQL(" ORDER BY ") + sql.SQL(", ").join(
+        _term(term, query, types) for term in query.order.split(",")
+    )
+
+
+def _term(term: str, query: RowsQuery, types: Mapping[str, tuple[str, bool]]) -> sql.Composable:
+    match = _ORDER.fullmatch(term)
+    if match is None or match[1] not in types:
+        raise MappingError(
+            f"order {query.order!r} of table {query.table} is not understood; write a column, perhaps with desc"
+        )
+    direction = sql.SQL(" DESC") if (match[2] or "").lower() == "desc" else sql.SQL("")
+    nulls = {"first": sql.SQL(" NULLS FIRST"), "last": sql.SQL(" NULLS LAST")}.get((match[3] or "").lower())
+    return sql.Identifier("t", match[1]) + direction + (nulls or sql.SQL(""))
+
+
+def _quoted(source: str) -> str:
+    return ".".join('"' + part.replace('"', '""') + '"' for part in source.split(".", 1))
