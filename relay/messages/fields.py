@@ -1,0 +1,178 @@
+"""The kinds of values a field may have: how one is validated, compared, asked for in a filter, and written as JSON.
+
+A field's kind is declared in the configuration or follows from the type of its database column. Amounts and other
+exact numbers leave as JSON strings with the digits the database keeps; bigint leaves as a string unless ``integer``
+was declared, for JavaScript cannot hold every bigint.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any
+
+from pydantic import AfterValidator
+
+__all__ = ["KINDS", "FieldType", "kind_of_column", "plain"]
+
+#: Beyond this, JavaScript rounds integers (ECMAScript, Number.MAX_SAFE_INTEGER).
+SAFE_INTEGER = 2**53 - 1
+#: A filter operand with more digits is a mistake or an attack: no wider numeric can be declared.
+OPERAND_DIGITS = 1000
+
+_INTEGER = re.compile(r"-?\d{1,19}")
+
+
+@dataclass(frozen=True, slots=True)
+class FieldType:
+    """One kind of value.
+
+    ``annotation`` is what the row model validates (NULL is always allowed beside it). ``wire`` turns a value into
+    what JSON holds, None where the value is that already. ``operand`` turns a filter's JSON operand into a value
+    to compare with; it raises ValueError saying what is expected. ``loose`` values can be equal in Python and yet
+    differ as JSON text (``1`` and ``true``, ``5`` and ``5.0``).
+    """
+
+    name: str
+    annotation: Any
+    wire: Callable[[Any], Any] | None
+    operand: Callable[[Any], Any]
+    ordered: bool
+    loose: bool = False
+
+    def __repr__(self) -> str:
+        return f"<{self.name}>"
+
+
+def digits(value: Decimal) -> str:
+    """The number without exponent, all digits kept: ``150.00`` stays ``150.00``."""
+    return format(value, "f")
+
+
+def plain(value: Any) -> Any:
+    """A value from a database driver as one that JSON text could have held, lists and objects included.
+
+    Numbers, strings, booleans, None and timestamps stay; what else there is (uuid, date, interval) becomes its text.
+    """
+    if value is None or isinstance(value, str | bool | int | Decimal):
+        return value
+    if isinstance(value, float):
+        return Decimal(repr(value))
+    if isinstance(value, datetime):
+        return _aware(value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    return str(value)
+
+
+def _aware(value: datetime) -> datetime:
+    # "timestamp without time zone" carries no zone; UTC is what backends that use it mean, and what we document.
+    return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
+
+
+def _utc(value: datetime) -> datetime:
+    return value.astimezone(UTC)
+
+
+def _undeclared(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return digits(value)
+    if isinstance(value, datetime):
+        return _utc(value)
+    if isinstance(value, int) and not -SAFE_INTEGER <= value <= SAFE_INTEGER:
+        return str(value)
+    return value
+
+
+def _string(raw: Any) -> str:
+    if isinstance(raw, str):
+        return raw
+    raise ValueError("a string")
+
+
+def _integer(raw: Any) -> int:
+    if isinstance(raw, int) and not isinstance(raw, bool):
+        return raw
+    if isinstance(raw, str) and _INTEGER.fullmatch(raw):
+        return int(raw)
+    raise ValueError("an integer")
+
+
+def _decimal(raw: Any) -> Decimal:
+    if isinstance(raw, int | str | Decimal) and not isinstance(raw, bool):
+        try:
+            value = Decimal(raw)
+        except InvalidOperation:
+            value = Decimal("NaN")
+        if value.is_finite() and abs(value.adjusted()) <= OPERAND_DIGITS >= len(value.as_tuple().digits):
+            return value
+    raise ValueError('a number, best as a string such as "150.00"')
+
+
+def _boolean(raw: Any) -> bool:
+    if isinstance(raw, bool):
+        return raw
+    raise ValueError("true or false")
+
+
+def _timestamp(raw: Any) -> datetime:
+    if isinstance(raw, str):
+        try:
+            return _utc(_aware(datetime.fromisoformat(raw)))
+        except (ValueError, OverflowError):
+            pass
+    raise ValueError('an ISO 8601 timestamp such as "2026-01-31T12:00:00Z"')
+
+
+def _scalar(raw: Any) -> Any:
+    if isinstance(raw, str | bool | int | Decimal):
+        return raw
+    raise ValueError("a string, a number, true or false")
+
+
+#: The declared types of the configuration, and two that are never declared: ``bigint`` for int8 columns and
+#: ``auto`` where nothing is known beforehand (a look-up's column, an enum, a domain).
+KINDS: Mapping[str, FieldType] = {
+    kind.name: kind
+    for kind in (
+        FieldType("string", str, None, _string, ordered=True),
+        FieldType("integer", int, None, _integer, ordered=True),
+        FieldType("bigint", int, str, _integer, ordered=True),
+        FieldType("decimal", Decimal, digits, _decimal, ordered=True, loose=True),
+        FieldType("number", Decimal, None, _decimal, ordered=True, loose=True),
+        FieldType("boolean", bool, None, _boolean, ordered=False),
+        FieldType("timestamp", Annotated[datetime, AfterValidator(_aware)], _utc, _timestamp, ordered=True),
+        FieldType("json", Any, None, _scalar, ordered=False, loose=True),
+        FieldType("auto", Any, _undeclared, _scalar, ordered=False, loose=True),
+    )
+}
+
+_COLUMN_KINDS = {
+    "string": "text varchar character-varying char character bpchar name citext uuid date time timetz interval inet",
+    "integer": "int2 smallint int4 integer",
+    "bigint": "int8 bigint",
+    "decimal": "numeric",
+    "number": "float4 real float8 double-precision",
+    "boolean": "bool boolean",
+    "timestamp": "timestamptz timestamp timestamp-with-time-zone timestamp-without-time-zone",
+    "json": "json jsonb",
+}
+_KIND_OF = {name.replace("-", " "): kind for kind, names in _COLUMN_KINDS.items() for name in names.split()}
+
+
+def base_type(type_name: str) -> str:
+    """A column's type as the catalog prints it, without length, precision or spaces too many."""
+    return " ".join(re.sub(r"\([^)]*\)", " ", type_name).lower().split())
+
+
+def kind_of_column(type_name: str | None) -> FieldType:
+    """The kind of a column whose field declares no type, from its type's name (``int8``, ``numeric(8,2)`` …)."""
+    if type_name is None:
+        return KINDS["auto"]
+    base = base_type(type_name)
+    return KINDS["json"] if base.endswith("[]") else KINDS[_KIND_OF.get(base, "auto")]

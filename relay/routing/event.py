@@ -1,0 +1,114 @@
+"""Prepared events: changes validated and enriched for one channel, from which messages are made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from relay.routing.conditions import Row
+from relay.routing.projection import Projection
+
+__all__ = ["Fault", "Prepared", "PreparedEvent", "PreparedRows", "ScopeChange", "Truncation"]
+
+
+class PreparedEvent:
+    """One change of one row as one channel sees it.
+
+    ``new`` and ``old`` are whole rows; None means that there is none (insert, delete) or that it is not known.
+    ``fault`` says why the event is quarantined, "" if it is not: its present state cannot be shown to anybody.
+    ``identity`` is what names the row when nothing else of it may be said, in JSON form. ``id`` is the event's id.
+
+    Messages made from it are kept in ``encoded``, so that each is made once for all groups, and for replays.
+    """
+
+    __slots__ = ("_changed", "at", "channel", "encoded", "fault", "id", "identity", "new", "old", "op", "xid")
+
+    def __init__(
+        self,
+        *,
+        channel: str,
+        id: str,
+        xid: int,
+        at: datetime,
+        op: Literal["insert", "update", "delete"],
+        new: Row | None,
+        old: Row | None,
+        identity: Mapping[str, Any],
+        fault: str = "",
+    ) -> None:
+        self.channel = channel
+        self.id = id
+        self.xid = xid
+        self.at = at
+        self.op = op
+        self.new = new
+        self.old = old
+        self.identity = identity
+        self.fault = fault
+        self.encoded: dict[Any, bytes] = {}
+        self._changed: tuple[Projection, tuple[str, ...]] | None = None
+
+    @property
+    def quarantined(self) -> bool:
+        """Whether the row failed validation or was not captured."""
+        return bool(self.fault)
+
+    def changed(self, projection: Projection) -> tuple[str, ...]:
+        """The fields of ``projection`` that this update changed. Both rows must be known."""
+        if self._changed is not None and self._changed[0] is projection:
+            return self._changed[1]
+        assert self.old is not None
+        assert self.new is not None
+        changed = projection.changed(self.old, self.new)
+        self._changed = (projection, changed)
+        return changed
+
+    def __repr__(self) -> str:
+        # Never the rows: this ends up in tracebacks and logs.
+        return f"<PreparedEvent {self.id} {self.op} on {self.channel}{' quarantined' if self.fault else ''}>"
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeChange:
+    """A look-up may give other results than before for rows that subscribers hold already."""
+
+    channel: str
+    lookup: str
+    xid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Truncation:
+    """A channel's table was emptied by TRUNCATE."""
+
+    channel: str
+    xid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something to log and count. ``event_id`` is "" where no single event is meant; never any row content."""
+
+    channel: str
+    event_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """All that a batch of changes means for the channels."""
+
+    events: tuple[PreparedEvent, ...] = ()
+    truncations: tuple[Truncation, ...] = ()
+    scope_changes: tuple[ScopeChange, ...] = ()
+    faults: tuple[Fault, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedRows:
+    """Rows of a snapshot, those that validate; ``faults`` counts the others."""
+
+    rows: tuple[Row, ...]
+    faults: tuple[Fault, ...] = ()

@@ -1,0 +1,175 @@
+"""Policies: from a token's claims to channels and scopes. Deny by default.
+
+The first policy whose ``when`` matches decides, and the others are not looked at. Types count: ``true``, ``1`` and
+``"1"`` are three different claims. A scope that needs a claim the token lacks, or has in another type than the field,
+grants nothing on that channel.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from relay.config import PolicySettings
+from relay.errors import ConfigError
+from relay.messages.fields import FieldType
+from relay.routing.channel import Channel
+from relay.routing.conditions import SCOPE_OPERATORS, condition, terms
+from relay.routing.view import Scope
+
+__all__ = ["Grants", "Policies", "compile_policies"]
+
+_CLAIM = re.compile(r"\$claims\.([^\s.]+(?:\.[^\s.]+)*)")
+#: Lists in scopes come from the configuration and from signed tokens, not from clients; this bounds a mistake only.
+_LONGEST_LIST: Final = 10_000
+_ABSENT: Final = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Grants:
+    """What one token may see: its channels, each with its scope. ``policy`` is the name of the one that decided."""
+
+    policy: str
+    scopes: Mapping[str, Scope]
+
+    @property
+    def channels(self) -> frozenset[str]:
+        """The channels this token may subscribe to."""
+        return frozenset(self.scopes)
+
+    @property
+    def where(self) -> bool:
+        """Whether any of them is seen through a scope."""
+        return any(scope.conditions for scope in self.scopes.values())
+
+    def scope(self, channel: str) -> Scope:
+        """The scope of a granted channel. Raises KeyError for any other."""
+        return self.scopes[channel]
+
+
+@dataclass(frozen=True, slots=True)
+class _Term:
+    """One condition of a ``where`` as it stands in the configuration: ``raw`` may refer to a claim."""
+
+    field: str
+    op: str
+    raw: Any
+
+
+@dataclass(frozen=True, slots=True)
+class _Policy:
+    name: str
+    when: Mapping[str, Any]
+    channels: tuple[Channel, ...]
+    where: tuple[_Term, ...]
+
+    def applies(self, claims: Mapping[str, Any]) -> bool:
+        return all(_meets(claims.get(claim, _ABSENT), wanted) for claim, wanted in self.when.items())
+
+    def scope(self, channel: Channel, claims: Mapping[str, Any]) -> Scope | None:
+        conditions = []
+        for term in self.where:
+            kind = channel.fields[term.field].kind
+            try:
+                raw = _substitute(term.raw, claims)
+                conditions.append(condition(term.field, term.op, _fitting(raw, kind), kind, _LONGEST_LIST))
+            except ValueError:
+                return None
+        return Scope(tuple(conditions))
+
+
+class Policies:
+    """All policies, in order. Made by :func:`compile_policies`."""
+
+    def __init__(self, policies: Sequence[_Policy]) -> None:
+        self._policies = tuple(policies)
+
+    def decide(self, claims: Mapping[str, Any]) -> Grants | None:
+        """What a token with these claims may see; None if no policy matches or the one that does grants nothing."""
+        for policy in self._policies:
+            if policy.applies(claims):
+                scopes = {each.name: policy.scope(each, claims) for each in policy.channels}
+                granted = {name: scope for name, scope in scopes.items() if scope is not None}
+                return Grants(policy.name, granted) if granted else None
+        return None
+
+
+def compile_policies(settings: Sequence[PolicySettings], channels: Mapping[str, Channel]) -> Policies:
+    """The policies of the configuration over the compiled channels.
+
+    Raises ConfigError naming policy, channel or field, and the remedy.
+    """
+    return Policies([_compile(each, channels) for each in settings])
+
+
+def _compile(settings: PolicySettings, channels: Mapping[str, Channel]) -> _Policy:
+    spot = f'policy "{settings.name}"'
+    for name in settings.channels:
+        if name != "*" and name not in channels:
+            raise ConfigError(f"{spot} grants channel {name}, which is not declared; add [channels.{name}]")
+    granted = tuple(
+        each for name, each in channels.items() if "*" in settings.channels or name in settings.channels
+    )
+    where = []
+    for name, spec in settings.where.items():
+        try:
+            asked = list(terms(spec))
+        except ValueError:
+            raise ConfigError(f"{spot}: where.{name} is empty; name an operator, for instance eq") from None
+        for op, raw in asked:
+            if op not in SCOPE_OPERATORS:
+                raise ConfigError(
+                    f"{spot}: where.{name} has no operator {op}; use one of {', '.join(SCOPE_OPERATORS)}"
+                )
+            where.append(_Term(name, op, raw))
+    for channel in granted:
+        for term in where:
+            _check(spot, channel, term)
+    return _Policy(settings.name, dict(settings.when), granted, tuple(where))
+
+
+def _check(spot: str, channel: Channel, term: _Term) -> None:
+    field = channel.fields.get(term.field)
+    if field is None:
+        raise ConfigError(
+            f"{spot} has a where on {term.field}, which channel {channel.name} lacks; add the field "
+            f"(hidden = true keeps it from clients) or do not grant {channel.name} there"
+        )
+    if isinstance(term.raw, str) and term.raw.startswith("$"):
+        if _CLAIM.fullmatch(term.raw) is None:
+            raise ConfigError(
+                f'{spot}: where.{term.field} has "{term.raw}", which is no claim; write "$claims.name"'
+            )
+        return
+    try:
+        condition(term.field, term.op, _fitting(term.raw, field.kind), field.kind, _LONGEST_LIST)
+    except ValueError as expected:
+        raise ConfigError(f"{spot}: where.{term.field}: {term.op} expects {expected}") from None
+
+
+def _meets(claim: Any, wanted: Any) -> bool:
+    values = wanted if isinstance(wanted, list | tuple) else (wanted,)
+    return any(type(claim) is type(value) and claim == value for value in values)
+
+
+def _substitute(raw: Any, claims: Mapping[str, Any]) -> Any:
+    """``raw``, or the claim it stands for. Raises ValueError where the token has no such claim, or has it as null."""
+    if not (isinstance(raw, str) and raw.startswith("$")):
+        return raw
+    value: Any = claims
+    for part in raw.removeprefix("$claims.").split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    if value is None:
+        raise ValueError("a claim that the token has")
+    return value
+
+
+def _fitting(raw: Any, kind: FieldType) -> Any:
+    # Ids are integers in tokens and often strings in channels. A client's filter gets no such help: it can be told.
+    if kind.name == "string" and isinstance(raw, int) and not isinstance(raw, bool):
+        return str(raw)
+    if kind.name == "string" and isinstance(raw, list | tuple):
+        return [_fitting(each, kind) for each in raw]
+    return raw

@@ -1,0 +1,165 @@
+"""From captured changes to prepared events: folded, enriched by look-ups, validated. The only place here that awaits.
+
+Look-ups are asked once per batch, for all keys not known yet. A change in a table that a look-up reads makes results
+void before anything of the batch is looked up; only ``delete`` uses what was known until then, for the row it speaks of
+was sent under that. Whether a voided result matters to a subscriber is the hub's business: it is told which look-ups
+changed.
+
+A look-up whose query fails quarantines the rows that need it: they are announced as withheld, counted and logged, and
+the stream goes on. (Repeating until it works would stop every channel for one mistake in one query.) If instead the
+database is gone, the error passes through and the batch is tried again after the reconnect: nothing is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from relay.capture.change import Change
+from relay.errors import CaptureDegraded, DatabaseError, DatabaseUnreachable, RowInvalid
+from relay.routing.assemble import Assembler, Known, Needs
+from relay.routing.channel import Channel, Lookup
+from relay.routing.coalesce import RowChange, fold, row_changes
+from relay.routing.event import Fault, Prepared, PreparedEvent, PreparedRows, ScopeChange, Truncation
+from relay.routing.lookups import LookupCache, results
+from relay.routing.rows import LOOKUP_FAILED
+from relay.routing.staleness import keys_touched, moves_scope, touches
+
+__all__ = ["LookupSource", "Preparer"]
+
+#: How often a snapshot's rows are looked up again because a change came in between; then the last result stands, and
+#: the change's own batch sends the subscribers concerned a resync.
+_LOOKUP_ROUNDS = 3
+
+
+class LookupSource(Protocol):
+    """Whoever can ask the database. Both raise DatabaseError for a statement that fails, and CaptureDegraded or
+    DatabaseUnreachable for a connection that is gone."""
+
+    async def look_up(self, sql: str, keys: Sequence[Any]) -> Mapping[Any, Mapping[str, Any]]:
+        """The rows that ``sql`` gives for ``keys``, by their column ``id``."""
+
+    async def look_up_reverse(self, sql: str, values: Sequence[Any]) -> Sequence[Any]:
+        """The keys that ``sql`` gives for ``values``."""
+
+
+class Preparer:
+    """Prepares changes and rows for all channels. ``cache_entries`` bounds what look-ups remember, all together."""
+
+    def __init__(
+        self, channels: Mapping[str, Channel], source: LookupSource, cache_entries: int = 100_000
+    ) -> None:
+        self._channels = channels
+        self._source = source
+        self._cache = LookupCache(cache_entries)
+        self._feeds: dict[str, list[Assembler]] = {}
+        self._assemblers: dict[str, Assembler] = {}
+        self._readers: dict[str, list[Lookup]] = {}
+        for channel in channels.values():
+            assembler = self._assemblers[channel.name] = Assembler(channel)
+            self._feeds.setdefault(channel.source, []).append(assembler)
+            for lookup in channel.lookups.values():
+                for table in lookup.reads:
+                    self._readers.setdefault(table, []).append(lookup)
+
+    async def prepare(self, changes: Sequence[Change]) -> Prepared:
+        """What ``changes`` (in id order) mean for the channels."""
+        flows = self._flows(changes)
+        before = Known(self._cache)
+        for assembler, rows in flows:
+            before.recall(assembler.needs(row.old for row in rows if row.op == "delete"))
+        scope_changes = self._void(changes)
+        needs = [before.missing()]
+        for assembler, rows in flows:
+            needs.append(assembler.needs(row.new for row in rows))
+            needs.append(assembler.needs(row.old for row in rows if row.op == "update"))
+        known, faults = await self._known(needs)
+        before.complete(known)
+        events: list[tuple[int, PreparedEvent]] = []
+        for assembler, rows in flows:
+            for row in rows:
+                event = assembler.event(row, known, before)
+                events.append((row.serial, event))
+                if event.fault:
+                    faults.append(Fault(event.channel, event.id, event.fault))
+        if len(flows) > 1:
+            events.sort(key=lambda placed: placed[0])
+        return Prepared(
+            events=tuple(event for _, event in events),
+            truncations=tuple(
+                Truncation(assembler.channel.name, change.xid)
+                for change in changes
+                if change.op == "truncate"
+                for assembler in self._feeds.get(change.source, ())
+            ),
+            scope_changes=scope_changes,
+            faults=tuple(faults),
+        )
+
+    async def prepare_rows(self, channel: Channel, images: Sequence[Mapping[str, Any]]) -> PreparedRows:
+        """The rows of a snapshot: images of columns as :meth:`prepare` gets them, in their order."""
+        assembler = self._assemblers.get(channel.name)
+        if assembler is None or assembler.channel.fingerprint != channel.fingerprint:
+            assembler = Assembler(channel)
+        ids = [lookup.id for lookup in channel.lookups.values()]
+        for _ in range(_LOOKUP_ROUNDS):
+            versions = [self._cache.version(each) for each in ids]
+            known, faults = await self._known([assembler.needs(images)])
+            if versions == [self._cache.version(each) for each in ids]:
+                break
+        rows = []
+        for image in images:
+            try:
+                rows.append(assembler.row(image, known))
+            except RowInvalid as why:
+                faults.append(Fault(channel.name, "", str(why)))
+        return PreparedRows(tuple(rows), tuple(faults))
+
+    async def reverse(self, lookup: Lookup, values: Sequence[Any]) -> Sequence[Any]:
+        """The keys of ``lookup`` whose results hold one of ``values``, by its ``reverse`` query."""
+        return await self._source.look_up_reverse(lookup.reverse, values)
+
+    def _flows(self, changes: Sequence[Change]) -> list[tuple[Assembler, list[RowChange]]]:
+        by_source: dict[str, list[RowChange]] = {}
+        for change in changes:
+            if change.source in self._feeds:
+                by_source.setdefault(change.source, []).extend(row_changes(change))
+        return [
+            (assembler, fold(rows) if assembler.channel.coalesce else rows)
+            for source, rows in by_source.items()
+            for assembler in self._feeds[source]
+        ]
+
+    def _void(self, changes: Sequence[Change]) -> tuple[ScopeChange, ...]:
+        moved: dict[tuple[str, str], ScopeChange] = {}
+        for change in changes:
+            for lookup in self._readers.get(change.source, ()):
+                if not touches(lookup, change):
+                    continue
+                keys = keys_touched(lookup, change)
+                known = keys is not None and any(self._cache.get(lookup.id, key)[0] for key in keys)
+                if moves_scope(lookup, change, known):
+                    moved[lookup.id] = ScopeChange(lookup.channel, lookup.name, change.xid)
+                self._cache.drop(lookup.id, keys)
+        return tuple(moved.values())
+
+    async def _known(self, needs: Iterable[Needs]) -> tuple[Known, list[Fault]]:
+        known = Known(self._cache)
+        for each in needs:
+            known.recall(each)
+        faults: list[Fault] = []
+        for lookup, keys in known.missing():
+            version = self._cache.version(lookup.id)
+            found: Mapping[str, Mapping[str, Any] | None]
+            try:
+                answer = await self._source.look_up(lookup.sql, list(keys.values()))
+            except (CaptureDegraded, DatabaseUnreachable):
+                raise
+            except DatabaseError as error:
+                faults.append(Fault(lookup.channel, "", f"look-up {lookup.name} failed: {error}"))
+                found = dict.fromkeys(keys, LOOKUP_FAILED)
+            else:
+                found = results(keys, answer)
+                self._cache.store(lookup.id, version, found)
+            known.learn(lookup, found)
+        return known, faults
