@@ -51,16 +51,16 @@ unannounced_events_total = _counter(
     "relay_unannounced_events_total",
     "Changes that the safety poll found and no wake-up announced; healthy is 0",
 )
-wakeups_total = _counter("relay_wakeups_total", "Wake-ups of the sleeping relay", "cause")
+wakeups_total = _counter("relay_wakeups_total", "Notifications that announced changes")
 reconnects_total = _counter(
-    "relay_reconnects_total", "Database sessions opened again after a loss", "session"
+    "relay_reconnects_total", "Times the sessions to the database were opened again after a loss"
 )
 bad_payloads_total = _counter("relay_bad_payloads_total", "NOTIFY payloads that were not understood")
 bad_outbox_rows_total = _counter("relay_bad_outbox_rows_total", "Outbox rows that could not be read")
 notify_queue_usage = _gauge(
     "relay_notify_queue_usage", "Fraction of the notification queue of Postgres in use"
 )
-pruned_events_total = _counter("relay_pruned_events_total", "Events deleted from the outbox")
+prunes_total = _counter("relay_prunes_total", "Rounds of pruning the outbox")
 errands_waiting = _gauge("relay_errands_waiting", "Snapshots, replays and look-ups waiting for their session")
 
 # Routing: who gets what.

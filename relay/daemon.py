@@ -1,0 +1,235 @@
+"""The composition root: every part of one relay is built, started and stopped here, and nowhere else."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import structlog
+
+from relay import metrics
+from relay.capture.batch import Batch, CaptureStatus
+from relay.capture.source import Capture
+from relay.config import Settings
+from relay.errors import ConfigError, DatabaseError, RelayError
+from relay.gateway.auth import Authenticator
+from relay.gateway.housekeeping import Housekeeping
+from relay.gateway.limits import Limits
+from relay.gateway.mirror import Mirror
+from relay.gateway.server import Gateway
+from relay.gateway.services import Services
+from relay.gateway.snapshots import SnapshotDesk
+from relay.gateway.subscribing import Subscriptions
+from relay.gateway.tasks import Tasks
+from relay.routing.channel import Channel, compile_channels
+from relay.routing.hub import Hub
+from relay.routing.needs import needs
+from relay.routing.policies import Policies, compile_policies
+from relay.routing.prepare import Preparer
+
+__all__ = ["Daemon", "run"]
+
+log = structlog.get_logger(__name__)
+
+
+class Daemon:
+    """One relay. ``run`` it once; ``port`` is known when it is ready.
+
+    ``reread`` gives the settings anew for a reload, or raises the RelayError that says what is wrong with them.
+    """
+
+    def __init__(self, settings: Settings, *, reread: Callable[[], Settings] | None = None) -> None:
+        self.settings = settings
+        self._reread = reread
+        self._services: Services | None = None
+        self._gateway: Gateway | None = None
+
+    @property
+    def services(self) -> Services:
+        """The parts that are shared between connections. Only while it runs."""
+        assert self._services is not None, "the daemon is not running"
+        return self._services
+
+    @property
+    def port(self) -> int:
+        """The public port, also where the settings left the choice to the system. Only while it runs."""
+        assert self._gateway is not None, "the daemon is not running"
+        return self._gateway.port
+
+    async def run(self, *, ready: Callable[[], None] | None = None, stop: asyncio.Event | None = None) -> None:
+        """Serve until ``stop`` is set. ``ready`` is called once clients are let in.
+
+        Raises the RelayError that keeps it from starting. Afterwards nothing of it is left: no task, no session.
+        """
+        stop = stop or asyncio.Event()
+        wanted = needs(self.settings)
+        capture = Capture(self.settings, frozenset(wanted))
+        try:
+            await capture.start()
+            await capture.check(wanted)
+            channels, policies = await self._compile(capture, self.settings)
+            authenticator = Authenticator(self.settings.auth)
+            async with asyncio.TaskGroup() as group:
+                self._services = self._build(capture, channels, policies, authenticator, Tasks(group))
+                self._gateway = gateway = Gateway(self._services, subscribing=Subscriptions)
+                housekeeping = Housekeeping(self._services, gateway)
+                # From here on the order matters, both ways: who is not published to yet must not be let in.
+                published = asyncio.Event()
+                background = [group.create_task(self._publish(gateway, published))]
+                await _first(published, stop)
+                await housekeeping.read_revocations()
+                await gateway.start()
+                background.append(group.create_task(gateway.run()))
+                background.append(group.create_task(housekeeping.run()))
+                log.info("ready", port=gateway.port, channels=sorted(channels))
+                if ready is not None:
+                    ready()
+                await stop.wait()
+                log.info("stopping")
+                await gateway.drain()
+                for task in background:
+                    task.cancel()
+        except BaseExceptionGroup as failed:
+            raise _cause(failed) from None
+        finally:
+            await capture.close()
+
+    async def reload(self) -> None:
+        """Take over channels, policies and keys from the settings as they are now, or say why not and keep the old.
+
+        Addresses, limits of buffers and the database are those of the start until the next one.
+        """
+        if self._reread is None:
+            log.warning("reload_refused", why="this relay was started without a file to read again")
+            return
+        try:
+            settings = self._reread()
+            wanted = needs(settings)
+            if not set(wanted) <= set(needs(self.settings)):
+                raise ConfigError(
+                    "the new channels read tables that this relay does not follow yet; restart it to begin"
+                )
+            capture = self.services.capture
+            await capture.check(wanted)
+            channels, policies = await self._compile(capture, settings)
+            authenticator = Authenticator(settings.auth, revocations=self.services.authenticator.revocations)
+        except RelayError as error:
+            log.error("reload_refused", why=str(error))
+            return
+        services = self.services
+        preparer = Preparer(channels, capture, settings.capture.lookup_cache_entries)
+        services.settings = self.settings = settings
+        services.channels, services.policies, services.authenticator = channels, policies, authenticator
+        services.preparer = preparer
+        services.snapshots = self._desk(capture, preparer, services.hub, settings)
+        services.hub.reconfigure(channels)
+        assert self._gateway is not None
+        self._gateway.reloaded()
+        log.info("reloaded", channels=sorted(channels))
+
+    @staticmethod
+    async def _compile(capture: Capture, settings: Settings) -> tuple[dict[str, Channel], Policies]:
+        columns = await capture.columns(frozenset(channel.table for channel in settings.channels.values()))
+        channels = compile_channels(
+            settings.channels,
+            {source: known.types for source, known in columns.items()},
+            {source: known.key for source, known in columns.items()},
+        )
+        return channels, compile_policies(settings.policies, channels)
+
+    def _build(
+        self,
+        capture: Capture,
+        channels: dict[str, Channel],
+        policies: Policies,
+        authenticator: Authenticator,
+        tasks: Tasks,
+    ) -> Services:
+        settings = self.settings
+        preparer = Preparer(channels, capture, settings.capture.lookup_cache_entries)
+        hub = Hub(channels, settings.capture.ring_events, settings.limits.held_events)
+        return Services(
+            settings=settings,
+            channels=channels,
+            policies=policies,
+            preparer=preparer,
+            snapshots=self._desk(capture, preparer, hub, settings),
+            hub=hub,
+            capture=capture,
+            authenticator=authenticator,
+            limits=Limits(settings.limits),
+            tasks=tasks,
+        )
+
+    @staticmethod
+    def _desk(capture: Capture, preparer: Preparer, hub: Hub, settings: Settings) -> SnapshotDesk:
+        return SnapshotDesk(capture, preparer, hub, scan_limit=settings.capture.snapshot_scan_limit)
+
+    async def _publish(self, gateway: Gateway, published: asyncio.Event) -> None:
+        """From capture to the hub, for as long as the relay lives."""
+        services = self.services
+        mirror = Mirror(services)
+
+        async def sink(batch: Batch) -> None:
+            prepared = await services.preparer.prepare(batch.changes)
+            services.hub.publish(prepared, batch)
+            mirror.published(batch, prepared, datetime.now(UTC))
+            published.set()
+
+        def status(now: CaptureStatus) -> None:
+            if not now.ok:
+                services.hub.interrupted()
+            gateway.capture_status(now)
+            mirror.refresh()
+
+        await services.capture.run(sink, status)
+
+
+async def _first(*events: asyncio.Event) -> None:
+    """Return when one of ``events`` is set."""
+    waiting = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for each in waiting:
+            each.cancel()
+
+
+def _cause(failed: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The RelayError that ended everything, if there is one: it is what an operator wants to read."""
+    found, _ = failed.split(RelayError)
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]  # type: ignore[assignment]
+    return found or failed
+
+
+async def run(
+    settings: Settings,
+    *,
+    ready: Callable[[], None] | None = None,
+    stop: asyncio.Event | None = None,
+    reload: Callable[[], Settings] | None = None,
+) -> None:
+    """Run a relay in this process until SIGTERM, SIGINT or ``stop``; SIGHUP reloads through ``reload``.
+
+    Raises RelayError for what keeps it from starting.
+    """
+    stop = stop or asyncio.Event()
+    daemon = Daemon(settings, reread=reload)
+    loop = asyncio.get_running_loop()
+    reloading: set[asyncio.Task[None]] = set()
+
+    def hup() -> None:
+        if not reloading:
+            task = asyncio.ensure_future(daemon.reload())
+            reloading.add(task)
+            task.add_done_callback(reloading.discard)
+
+    with contextlib.ExitStack() as stack:
+        for number, then in ((signal.SIGTERM, stop.set), (signal.SIGINT, stop.set), (signal.SIGHUP, hup)):
+            loop.add_signal_handler(number, then)
+            stack.callback(loop.remove_signal_handler, number)
+        await daemon.run(ready=ready, stop=stop)

@@ -1,0 +1,54 @@
+"""Brings the facts that capture and routing keep about themselves to the metrics page.
+
+Those rooms count in plain attributes, because code that decides has no business with a metrics library.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from prometheus_client import Counter
+
+from relay import metrics
+from relay.capture.batch import Batch
+from relay.gateway.services import Services
+from relay.routing.event import Prepared
+
+__all__ = ["Mirror"]
+
+_STATES = ("awake", "drowsy", "asleep", "down")
+
+
+class Mirror:
+    """Called after every batch and every change of capture's status."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._counted: dict[str, int] = {}
+
+    def published(self, batch: Batch, prepared: Prepared, now: datetime) -> None:
+        """``batch`` has been handed to the sockets at ``now``."""
+        metrics.observe_delivery((change.at for change in batch.changes), now)
+        for change in batch.changes:
+            metrics.events_total.labels(change.source).inc()
+        for fault in prepared.faults:
+            metrics.quarantined_total.labels(fault.channel).inc()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Bring everything up to date."""
+        stats, hub = self._services.capture.stats, self._services.hub
+        self._count("polls", stats.polls, metrics.polls_total)
+        self._count("unannounced", stats.unannounced_events, metrics.unannounced_events_total)
+        self._count("bad_payloads", stats.bad_payloads, metrics.bad_payloads_total)
+        self._count("bad_rows", stats.bad_rows, metrics.bad_outbox_rows_total)
+        self._count("wakes", stats.wakes, metrics.wakeups_total)
+        self._count("reconnects", stats.reconnects, metrics.reconnects_total)
+        metrics.notify_queue_usage.set(stats.queue_usage)
+        metrics.groups.set(hub.groups)
+        for state in _STATES:
+            metrics.capture_state.labels(state).set(stats.state == state)
+
+    def _count(self, name: str, now: int, counter: Counter) -> None:
+        counter.inc(now - self._counted.get(name, 0))
+        self._counted[name] = now

@@ -1,0 +1,30 @@
+"""What the subscriptions of a connection need of it, and nothing more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from relay.routing.groups import Subscriber
+from relay.routing.policies import Grants
+
+__all__ = ["Peer"]
+
+
+class Peer(Protocol):
+    """What subscriptions need of their connection."""
+
+    grants: Grants
+    subscriber: Subscriber
+
+    def send(self, *messages: bytes) -> bool:
+        """Write at once. False: the connection is full or gone."""
+
+    async def send_all(self, messages: Sequence[bytes]) -> bool:
+        """Write at the client's pace, waiting for room in between. False: the connection is full or gone."""
+
+    def goodbye(self, code: str, *, retry_after_ms: int | None = None) -> None:
+        """Tell the client why, and close with the code's close code."""
+
+    def fail(self, code: str, message: str | None = None) -> None:
+        """Tell the client what went wrong; where the table of codes says so, close."""
