@@ -9,8 +9,9 @@
 
 SET ROLE relay_owner;
 
--- Reads pg_inherits instead of calling pg_partition_tree, which waits for partitions that are locked.
-CREATE OR REPLACE FUNCTION relay.watch_relations("table" regclass) RETURNS TABLE (relation oid, relkind "char", depth integer)
+-- Reads pg_inherits instead of calling pg_partition_tree, which waits for partitions that are locked. None of them
+-- is a foreign table: PostgreSQL allows no primary key over those.
+CREATE OR REPLACE FUNCTION relay.watch_relations("table" regclass) RETURNS TABLE (relation oid, depth integer)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $function$
   WITH RECURSIVE tree(relation, depth) AS (
@@ -18,7 +19,7 @@ AS $function$
     UNION ALL
     SELECT i.inhrelid, t.depth + 1 FROM tree AS t JOIN pg_inherits AS i ON i.inhparent = t.relation AND NOT i.inhdetachpending
   )
-  SELECT c.oid, c.relkind, t.depth FROM tree AS t JOIN pg_class AS c ON c.oid = t.relation WHERE t.depth = 0 OR c.relispartition
+  SELECT c.oid, t.depth FROM tree AS t JOIN pg_class AS c ON c.oid = t.relation WHERE t.depth = 0 OR c.relispartition
 $function$;
 
 CREATE OR REPLACE FUNCTION relay.primary_key("table" regclass) RETURNS text[]
@@ -89,15 +90,6 @@ BEGIN
   ELSIF relay.primary_key("table") IS NULL THEN
     message := 'it has no primary key';
     hint := format('Add one: ALTER TABLE %s ADD PRIMARY KEY (...). Without it nobody can say which row changed.', "table");
-  END IF;
-
-  IF message IS NULL THEN
-    SELECT string_agg(relation::regclass::text, ', ') INTO culprits FROM relay.watch_relations("table") AS r WHERE r.relkind = 'f';
-    IF culprits IS NOT NULL THEN
-      message := format('partition %s is a foreign table', culprits);
-      hint := 'Changes made on the other server are not seen here. Detach it, or watch it on its own server.';
-      code := 'wrong_object_type';
-    END IF;
   END IF;
 
   IF message IS NULL THEN

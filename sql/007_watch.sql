@@ -117,6 +117,7 @@ BEGIN
    WHERE c.oid = watch.table AND NOT has_function_privilege(c.relowner, format('relay.%I()', entry.capture), 'EXECUTE');
   IF FOUND THEN
     EXECUTE format('GRANT EXECUTE ON FUNCTION relay.%I() TO %s', entry.capture, col);
+    answer := CASE WHEN answer = 'unchanged' THEN 'changed' ELSE answer END;
   END IF;
 
   FOR repair IN SELECT r.* FROM relay.trigger_repairs(watch.table, entry.source, entry.capture, entry.mode, entry.always) AS r LOOP

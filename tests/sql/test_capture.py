@@ -88,7 +88,9 @@ async def test_composite_keys_and_awkward_names(relay_database: Database) -> Non
 async def test_more_columns_than_a_function_takes_arguments(relay_database: Database) -> None:
     """A table with more than a hundred listed columns is captured whole."""
     names = [f"c{number}" for number in range(170)]
-    await relay_database.execute(f"CREATE TABLE wide (id int PRIMARY KEY, {', '.join(f'{n} int' for n in names)})")
+    await relay_database.execute(
+        f"CREATE TABLE wide (id int PRIMARY KEY, {', '.join(f'{n} int' for n in names)})"
+    )
     await watch(relay_database, "wide", names)
     await relay_database.execute("INSERT INTO wide (id, c0, c99, c169) VALUES (1, 5, 6, 7)")
     ((image,),) = await relay_database.execute("SELECT new FROM relay.event")
@@ -115,7 +117,9 @@ async def test_every_way_to_write_is_captured(relay_database: Database) -> None:
         "WITH gone AS (DELETE FROM payment WHERE id = 2 RETURNING id) INSERT INTO payment (id) SELECT id + 1 FROM gone"
     )
     await relay_database.execute("DELETE FROM payment WHERE id = 1")
-    seen = [(event.source.removeprefix("public."), event.op, event.key) for event in await events(relay_database)]
+    seen = [
+        (event.source.removeprefix("public."), event.op, event.key) for event in await events(relay_database)
+    ]
     assert seen[:4] == [
         ("payment", "insert", {"id": 1}),
         ("payment", "insert", {"id": 2}),

@@ -17,7 +17,11 @@ from tests.support.database import Database
         ("bigint", "9223372036854775807", 9223372036854775807),
         ("numeric", "'NaN'", "NaN"),
         ("numeric", "'-Infinity'", "-Infinity"),
-        ("numeric", "123456789012345678901234567890.10", decimal.Decimal("123456789012345678901234567890.10")),
+        (
+            "numeric",
+            "123456789012345678901234567890.10",
+            decimal.Decimal("123456789012345678901234567890.10"),
+        ),
         ("float8", "0.1::float8 + 0.2::float8", decimal.Decimal("0.30000000000000004")),
         ("float8", "'NaN'", "NaN"),
         ("timestamptz", "'infinity'", "infinity"),
