@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 
 from relay.commands.shared import Commands, add_command
 from relay.errors import RelayError, UsageError
@@ -26,7 +27,9 @@ def register(commands: Commands) -> None:
     parser.add_argument(
         "--json", action="store_true", help="print one line with http, ws, token and dsn when ready"
     )
-    parser.add_argument("--port", type=int, default=0, help="of the dashboard (default: 8765 if it is free)")
+    parser.add_argument(
+        "--port", type=int, default=8765, help="of the dashboard (default: 8765; another if it is taken)"
+    )
     parser.add_argument("--rate", type=float, default=5.0, help="changes per second (default: 5)")
     parser.add_argument("--seed", type=int, default=1, help="the same seed, the same payments (default: 1)")
     parser.set_defaults(run=run)
@@ -39,11 +42,12 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.rate > 0:
         raise UsageError(f"--rate {arguments.rate:g} makes no payments; take a number above 0")
     try:
-        from relay.demo.run import main
+        from relay.demo.run import run as run_demo
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("relay"):
             raise
         raise RelayError(
             f"the demo needs {error.name}, which is not installed; run: pip install 'payment-relay[demo]'"
         ) from None
-    return main(as_json=arguments.json, rate=arguments.rate, seed=arguments.seed, port=arguments.port)
+    asyncio.run(run_demo(json=arguments.json, port=arguments.port, rate=arguments.rate, seed=arguments.seed))
+    return 0

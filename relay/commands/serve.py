@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import errno
-import re
 
 from relay.commands.shared import Commands, add_command, load_settings
 from relay.config import Settings
-from relay.errors import ConfigError, RelayError
+from relay.errors import ConfigError
 
 __all__ = ["register", "serving"]
 
@@ -35,10 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     from relay import daemon, logs
 
     logs.configure(settings.logging)
-    try:
-        asyncio.run(daemon.run(settings, reload=lambda: serving(arguments)))
-    except* OSError as group:
-        raise _cannot_listen(group, settings) from None
+    asyncio.run(daemon.run(settings, reload=lambda: serving(arguments)))
     return 0
 
 
@@ -51,30 +46,3 @@ def serving(arguments: argparse.Namespace) -> Settings:
     if not settings.policies:
         raise ConfigError("policies is empty, so nobody may connect; add one as [[policies]]")
     return settings
-
-
-_LISTENING = {
-    errno.EADDRINUSE: "is in use; stop the other program or set another {key}",
-    errno.EACCES: "may not be used by this user; take a port above 1023 or set another {key}",
-    errno.EADDRNOTAVAIL: "is no address of this machine; correct {host_key}",
-}
-
-
-def _cannot_listen(group: BaseExceptionGroup[OSError], settings: Settings) -> Exception:
-    """One line for an address that could not be had; any other OSError as it is."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, OSError)
-    remedy = _LISTENING.get(error.errno or 0)
-    address = re.search(r"\('(?P<host>[^']*)', (?P<port>\d+)", str(error))
-    if remedy is None or address is None:
-        return error
-    server = settings.server
-    is_ops = int(address["port"]) == server.ops_port and int(address["port"]) != server.port
-    keys = (
-        {"key": "server.ops_port", "host_key": "server.ops_host"}
-        if is_ops
-        else {"key": "server.port", "host_key": "server.host"}
-    )
-    return RelayError(f"{address['host']}:{address['port']} {remedy.format(**keys)}")
