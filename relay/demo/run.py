@@ -14,20 +14,15 @@ from relay.demo.stage import ROLES, Stage, set_stage
 from relay.demo.traffic import Traffic
 from relay.logs import configure
 
-__all__ = ["main"]
+__all__ = ["run"]
 
 
-def main(*, as_json: bool = False, rate: float = 5.0, seed: int = 1, port: int = 0) -> int:
-    """Run the demo until SIGINT or SIGTERM; returns the exit code.
+async def run(*, json: bool = False, port: int = 8765, rate: float = 5.0, seed: int = 1) -> None:
+    """Run the demo until SIGINT or SIGTERM.
 
-    ``rate``: changes per second, from the stories that ``seed`` begins. ``port`` 0 is 8765, or any other if that is
-    taken. With ``as_json`` standard output gets exactly one line, when the relay is ready; without, the live stream.
+    ``port``: if it is taken, another one. ``rate``: changes per second, from the stories that ``seed`` begins. With
+    ``json`` standard output gets exactly one line, when the relay is ready; without, the live stream.
     """
-    asyncio.run(_run(json=as_json, rate=rate, seed=seed, port=port))
-    return 0
-
-
-async def _run(*, json: bool, rate: float, seed: int, port: int) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -68,7 +68,7 @@ class Stage:
 
 
 async def set_stage(server: Postgres, port: int) -> Stage:
-    """Prepare ``server`` for the demo on ``port`` (0: the usual one, or another if that is taken)."""
+    """Prepare ``server`` for the demo on ``port``, or another one if that is taken."""
     async with await psycopg.AsyncConnection.connect(server.dsn(), autocommit=True) as connection:
         await connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
         await connection.execute(
@@ -92,7 +92,7 @@ def _settings(server: Postgres, port: int) -> Settings:
             "RELAY_DATABASE__DSN": server.dsn(DATABASE, "relay_daemon"),
             "RELAY_DATABASE__ADMIN_DSN": server.dsn(DATABASE),
             "RELAY_AUTH__SECRETS": secrets.token_urlsafe(48),
-            "RELAY_SERVER__PORT": str(port or free_port(8765)),
+            "RELAY_SERVER__PORT": str(free_port(port)),
             "RELAY_SERVER__OPS_PORT": str(free_port(8766)),
         },
     )
