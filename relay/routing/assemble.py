@@ -117,6 +117,7 @@ class Assembler:
                 old = None
         return PreparedEvent(
             channel=self.channel.name,
+            mapping=self.channel.fingerprint,
             id=change.id,
             xid=change.xid,
             at=change.at,

@@ -20,15 +20,30 @@ class PreparedEvent:
     ``fault`` says why the event is quarantined, "" if it is not: its present state cannot be shown to anybody.
     ``identity`` is what names the row when nothing else of it may be said, in JSON form. ``id`` is the event's id.
 
+    ``mapping`` is the fingerprint of the channel that made it: after a reload, rows of another one have other fields.
     Messages made from it are kept in ``encoded``, so that each is made once for all groups, and for replays.
     """
 
-    __slots__ = ("_changed", "at", "channel", "encoded", "fault", "id", "identity", "new", "old", "op", "xid")
+    __slots__ = (
+        "_changed",
+        "at",
+        "channel",
+        "encoded",
+        "fault",
+        "id",
+        "identity",
+        "mapping",
+        "new",
+        "old",
+        "op",
+        "xid",
+    )
 
     def __init__(
         self,
         *,
         channel: str,
+        mapping: str,
         id: str,
         xid: int,
         at: datetime,
@@ -39,6 +54,7 @@ class PreparedEvent:
         fault: str = "",
     ) -> None:
         self.channel = channel
+        self.mapping = mapping
         self.id = id
         self.xid = xid
         self.at = at

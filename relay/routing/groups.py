@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from relay.capture.snapshot import Snapshot
-from relay.routing.channel import Channel
-from relay.routing.event import PreparedEvent
-from relay.routing.index import Index
 from relay.routing.outlet import Outlet
 from relay.routing.view import View
 
-__all__ = ["Group", "Room", "Subscriber", "Subscription"]
+__all__ = ["Group", "Subscriber", "Subscription"]
 
 
 class Subscriber:
@@ -67,6 +62,12 @@ class Subscription:
         else:
             self.held.append((xid, message))
 
+    def drain(self, floors: tuple[Snapshot, ...]) -> list[bytes] | None:
+        """The held messages that none of ``floors`` shows, in order; None if what is held is not whole."""
+        held = [message for xid, message in self.held or () if not any(floor.sees(xid) for floor in floors)]
+        messages = [message for message in held if message is not None]
+        return None if self.overflowed or len(messages) < len(held) else messages
+
     def spoil(self) -> None:
         """What is held is not whole any more."""
         self.overflowed = True
@@ -89,41 +90,3 @@ class Group:
 
     def __len__(self) -> int:
         return len(self.live) + len(self.apart)
-
-
-class Room:
-    """All groups of one channel."""
-
-    def __init__(self, channel: Channel) -> None:
-        self.channel = channel
-        self.groups: dict[View, Group] = {}
-        self._index: Index[Group] = Index()
-
-    def admit(self, subscriber: Subscriber, view: View) -> Subscription:
-        """A new subscription, on hold."""
-        group = self.groups.get(view)
-        if group is None:
-            group = self.groups[view] = Group(view)
-            self._index.add(group, view)
-        subscription = Subscription(subscriber, view, group)
-        group.apart[subscription] = None
-        return subscription
-
-    def dismiss(self, subscription: Subscription) -> None:
-        """Take a subscription out of its group, and the group away with its last."""
-        group = subscription.group
-        if group is None:
-            return
-        group.live.pop(subscription, None)
-        group.apart.pop(subscription, None)
-        subscription.group = None
-        if not len(group):
-            del self.groups[group.view]
-            self._index.remove(group, group.view)
-
-    def concerned(self, event: PreparedEvent) -> Iterable[Group]:
-        """The groups that have to be asked about ``event``."""
-        if event.fault or (event.old is None and event.op != "insert"):
-            # Without the rows nothing can be looked up; such events are rare.
-            return self.groups.values()
-        return self._index.candidates(event.new, event.old)

@@ -17,17 +17,17 @@ from collections.abc import Iterable, Mapping
 from relay.capture.batch import Batch
 from relay.capture.cursor import Cursor
 from relay.capture.snapshot import Snapshot
-from relay.errors import ResumeRefused
 from relay.routing.breaks import ROW_UNKNOWN, breaks, gap_break
 from relay.routing.channel import Channel
 from relay.routing.delivery import Delivery, Out
 from relay.routing.event import Prepared
-from relay.routing.groups import Group, Room, Subscriber, Subscription
+from relay.routing.groups import Group, Subscriber, Subscription
 from relay.routing.outlet import Bundle, Outlet
 from relay.routing.position import Position
 from relay.routing.render import Verdict, decide, message
-from relay.routing.replay import retell
+from relay.routing.replay import recall, retell
 from relay.routing.ring import Ring
+from relay.routing.rooms import Rooms
 from relay.routing.view import View
 
 __all__ = ["Hub"]
@@ -41,7 +41,7 @@ class Hub:
     """
 
     def __init__(self, channels: Mapping[str, Channel], ring_events: int, held_events: int) -> None:
-        self._rooms = {name: Room(channel) for name, channel in channels.items()}
+        self._rooms = Rooms(channels)
         self._ring = Ring(ring_events)
         self._held_events = held_events
         self._subscribers: dict[Subscriber, None] = {}
@@ -63,7 +63,7 @@ class Hub:
     @property
     def groups(self) -> int:
         """The number of different views subscribed to."""
-        return sum(len(room.groups) for room in self._rooms.values())
+        return len(self._rooms.groups())
 
     @property
     def subscriptions(self) -> int:
@@ -107,8 +107,9 @@ class Hub:
         if subscription.held is not None:
             subscriber.holds -= 1
         self._floored.pop(subscription, None)
-        if channel in self._rooms:
-            self._rooms[channel].dismiss(subscription)
+        room = self._rooms.get(channel)
+        if room is not None:
+            room.dismiss(subscription)
 
     def hold(self, subscription: Subscription) -> None:
         """Put a subscription (back) on hold with nothing held: a snapshot taken from now on makes it whole again."""
@@ -124,20 +125,11 @@ class Hub:
         subscription.overflowed = False
 
     def take(self, subscription: Subscription, *, floors: tuple[Snapshot, ...] = ()) -> list[bytes] | None:
-        """The held messages that none of ``floors`` shows, to be sent next; the subscription stays on hold.
-
-        For a client that could not take them all at once. None as for :meth:`release`.
-        """
-        if subscription.group is None:
-            return None
+        """What :meth:`release` would return, while the subscription stays on hold: for more than fits at once."""
         if subscription.held is None:
-            return []
-        held = [text for xid, text in subscription.held if not any(floor.sees(xid) for floor in floors)]
-        messages = [text for text in held if text is not None]
-        if subscription.overflowed or len(messages) < len(held):
-            self.hold(subscription)
-            return None
-        subscription.held = []
+            return [] if subscription.group is not None else None
+        messages = subscription.drain(floors) if subscription.group is not None else None
+        self.hold(subscription)
         return messages
 
     def release(self, subscription: Subscription, *, floors: tuple[Snapshot, ...] = ()) -> list[bytes] | None:
@@ -184,7 +176,7 @@ class Hub:
         self._ring.add(prepared, batch)
         delivery = Delivery(self.hold, self._held_events)
         if batch.gap is not None or prepared.scope_changes or prepared.truncations:
-            for group in self._all_groups():
+            for group in self._rooms.groups():
                 if (reason := gap_break(group.view, batch.gap)) is not None:
                     delivery.void(group, reason, None)
                 for each in breaks(group.view, prepared):
@@ -205,14 +197,12 @@ class Hub:
             self.detach(subscriber)
         self._lower_floors()
 
-    def _all_groups(self) -> list[Group]:
-        return [group for room in self._rooms.values() for group in room.groups.values()]
-
     def _match(self, prepared: Prepared) -> dict[Group, list[Out]]:
         outs: dict[Group, list[Out]] = {}
         for place, event in enumerate(prepared.events):
             room = self._rooms.get(event.channel)
-            if room is None or not room.groups:
+            if room is None or not room.groups or event.mapping != room.mapping:
+                # Another mapping: prepared before a reload. Whoever subscribed since begins after it.
                 continue
             for group in room.concerned(event):
                 self.matched += 1
@@ -277,7 +267,7 @@ class Hub:
         if self.position is not None:
             self.position = self.position.outlived()
         delivery = Delivery(self.hold, self._held_events)
-        for group in self._all_groups():
+        for group in self._rooms.groups():
             for subscription in group.members():
                 if subscription.held is not None or subscription.floors:
                     delivery.void_one(subscription, "reconnected", None)
@@ -286,16 +276,9 @@ class Hub:
     def reconfigure(self, channels: Mapping[str, Channel]) -> None:
         """Go on with other channels. Subscriptions to a channel that is gone or different are gone: they stay on hold
         until their subscriber joins again or leaves."""
-        for name, room in list(self._rooms.items()):
-            kept = channels.get(name)
-            if kept is not None and kept.fingerprint == room.channel.fingerprint:
-                continue
-            for group in list(room.groups.values()):
-                for subscription in group.members():
-                    self.hold(subscription)
-                    room.dismiss(subscription)
-            del self._rooms[name]
-        self._rooms = {name: self._rooms.get(name) or Room(channel) for name, channel in channels.items()}
+        for room, subscription in self._rooms.replace(channels):
+            self.hold(subscription)
+            room.dismiss(subscription)
         self._ring.clear()
 
     # Resuming
@@ -304,16 +287,7 @@ class Hub:
         """What ``view`` missed since ``cursor``, up to everything published so far; None if memory cannot tell."""
         if self.position is None or not self._lagging.isdisjoint(view.sources):
             return None
-        proof = self.position.proof
-        if proof is None or cursor.epoch != proof.epoch or cursor.marks != proof.marks:
-            return None
-        missed = self._ring.since(cursor.snapshot, cursor.witness, self.position.snapshot)
-        if missed is None:
-            return None
-        try:
-            return [text for each in missed for _, text in retell(view, each, cursor.snapshot)]
-        except ResumeRefused:
-            return None
+        return recall(self._ring, self.position, view, cursor)
 
     def render(self, view: View, prepared: Prepared) -> list[tuple[int, bytes]]:
         """The messages, with their xids, that ``view`` gets of ``prepared``: a replay from SQL.

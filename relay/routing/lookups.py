@@ -75,6 +75,9 @@ class LookupCache:
 def results(
     keys: Iterable[str], found: Mapping[Any, Mapping[str, Any]]
 ) -> dict[str, Mapping[str, Any] | None]:
-    """What a query gave for each of ``keys``, in plain JSON-like values; None for those it gave nothing for."""
-    by_text = {key_text(key): row for key, row in found.items()}
-    return {key: plain(row) if (row := by_text.get(key)) is not None else None for key in keys}
+    """What a query gave for each of ``keys``, in plain JSON-like values; None for those it gave nothing for.
+
+    The key itself can be shown, too: it is ``id``, whether or not the rows repeat it.
+    """
+    by_text = {key_text(key): plain({"id": key, **row}) for key, row in found.items()}
+    return {key: by_text.get(key) for key in keys}

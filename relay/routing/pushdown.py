@@ -1,7 +1,8 @@
 """Which conditions of a view Postgres can check for a snapshot, so that fewer rows travel.
 
 A condition is only ever handed down where Postgres and Python agree; every row that comes back is matched again here,
-so what matters is that nothing which matches is left out. ``complete`` says that nothing is left to match here.
+so what matters is that nothing which matches is left out, and that no operand makes the statement fail. ``complete``
+says that nothing is left to match here.
 """
 
 from __future__ import annotations
@@ -13,25 +14,30 @@ from decimal import Decimal
 from typing import Any
 
 from relay.capture.tables import SqlCondition
-from relay.routing.channel import Field, Lookup
+from relay.routing.channel import Channel, Field, Lookup
 from relay.routing.conditions import Condition
 from relay.routing.view import View
 
-__all__ = ["Narrowed", "narrow"]
+__all__ = ["Narrowed", "column_condition", "narrow"]
 
 #: Asks a look-up the other way round: the keys whose result holds one of the values.
 Reverse = Callable[[Lookup, Sequence[Any]], Awaitable[Sequence[Any]]]
 
-_COMPARED = {"eq", "in", "gt", "gte", "lt", "lte"}
+_COMPARED = frozenset({"eq", "in", "gt", "gte", "lt", "lte"})
+_EQUAL = frozenset({"eq", "in"})
 _TEXTS = frozenset({"text", "character varying", "varchar"})
-_NUMBERS = frozenset({"smallint", "integer", "bigint", "numeric"})
+_BITS = {"smallint": 15, "int2": 15, "integer": 31, "int4": 31, "bigint": 63, "int8": 63}
+_NUMBERS = frozenset(_BITS) | {"numeric"}
+_JSON = frozenset({"json", "jsonb"})
 #: Column types whose values compare in Postgres as the field's kind compares here.
 _AGREE = {
     "string": _TEXTS,
     "integer": _NUMBERS,
+    "bigint": _NUMBERS,
     "decimal": _NUMBERS,
-    "timestamp": frozenset({"timestamp with time zone"}),
-    "boolean": frozenset({"boolean"}),
+    "number": _NUMBERS,
+    "timestamp": frozenset({"timestamp with time zone", "timestamptz"}),
+    "boolean": frozenset({"boolean", "bool"}),
 }
 
 
@@ -45,14 +51,13 @@ class Narrowed:
 
 async def narrow(view: View, reverse: Reverse) -> Narrowed:
     """What of ``view``'s scope and filter can be said about columns. Raises what ``reverse`` raises."""
-    conditions = (*view.scope.conditions, *view.filter.all_of)
+    channel = view.channel
     handed: list[SqlCondition] = []
     complete = not view.filter.any_of
-    for one in conditions:
-        field = view.channel.fields[one.field]
-        found = column_condition(field, one)
-        if found is None and field.lookup and one.keys is not None:
-            found = await _by_reverse(view.channel.lookups[field.lookup], one, reverse)
+    for one in (*view.scope.conditions, *view.filter.all_of):
+        found = column_condition(channel.fields[one.field], one)
+        if found is None and one in view.scope.conditions:
+            found = await _by_reverse(channel, one, reverse)
             # Look-ups are cached, and the reverse query is another query: only the look-up itself decides.
             complete = False
         if found is None:
@@ -62,8 +67,13 @@ async def narrow(view: View, reverse: Reverse) -> Narrowed:
     return Narrowed(tuple(handed), complete)
 
 
-async def _by_reverse(lookup: Lookup, one: Condition, reverse: Reverse) -> SqlCondition | None:
-    if not lookup.reverse:
+async def _by_reverse(channel: Channel, one: Condition, reverse: Reverse) -> SqlCondition | None:
+    field = channel.fields[one.field]
+    lookup = channel.lookups.get(field.lookup)
+    if lookup is None or not lookup.reverse or one.keys is None or field.map or _default_passes(field, one):
+        return None
+    # ``reverse`` does not say which of the look-up's columns it searches; with one field there is no doubt.
+    if sum(each.lookup == field.lookup for each in channel.fields.values()) > 1:
         return None
     keys = await reverse(lookup, list(one.operand if isinstance(one.operand, tuple) else (one.operand,)))
     return SqlCondition(lookup.key, "in", tuple(str(key) for key in keys))
@@ -71,26 +81,55 @@ async def _by_reverse(lookup: Lookup, one: Condition, reverse: Reverse) -> SqlCo
 
 def column_condition(field: Field, one: Condition) -> SqlCondition | None:
     """``one`` as a condition on the field's column; None where only Python can tell."""
-    if not field.column or field.keys or field.column_type is None:
+    if not field.column or field.keys or field.column_type is None or _default_passes(field, one):
+        # Where the default passes, rows with NULL have to come along.
         return None
-    if one.op == "is_null" and field.default is None:
+    if one.op == "is_null":
+        # A JSON null is a value to Postgres and none here; and a default has no NULL left to ask for.
+        if field.column_type in _JSON or field.default is not None:
+            return None
         return SqlCondition(field.column, "is_null" if one.operand else "not_null")
-    if one.op not in _COMPARED or field.column_type not in _AGREE.get(field.kind.name, ()):
+    if one.op not in _COMPARED:
         return None
-    if field.map or field.default is not None:
-        return _mapped(field, one)
-    values = one.operand if one.op == "in" else (one.operand,)
-    return SqlCondition(field.column, one.op, tuple(map(_text, values)))  # type: ignore[arg-type]  # one of _COMPARED
+    wanted = one.operand if one.op == "in" else (one.operand,)
+    if field.map:
+        return _mapped(field, one.op, wanted)
+    if field.kind.name == "string" and field.column_type in _BITS and one.op in _EQUAL:
+        # An id that leaves as a string: "7" is the row 7, while "07" and "x" are none.
+        wanted = tuple(int(text) for text in wanted if _is_integer(text))
+    elif field.column_type not in _AGREE.get(field.kind.name, ()):
+        return None
+    texts = [_text(value) for value in wanted]
+    if not all(_fits(text, field.column_type) for text in texts):
+        return None
+    return SqlCondition(field.column, "in" if one.op == "eq" and len(texts) != 1 else one.op, tuple(texts))  # type: ignore[arg-type]  # one of _COMPARED
 
 
-def _mapped(field: Field, one: Condition) -> SqlCondition | None:
+def _mapped(field: Field, op: str, wanted: Sequence[Any]) -> SqlCondition | None:
     """The raw values that the field's map turns into a wanted one. Those that map to nothing stand for themselves."""
-    if one.op not in ("eq", "in") or field.default is not None or field.column_type not in _TEXTS:
+    if op not in _EQUAL or field.column_type not in _TEXTS:
         return None
-    wanted = set(one.operand if one.op == "in" else (one.operand,))
     raw = {source for source, target in field.map.items() if target in wanted}
     raw |= {value for value in wanted if value not in field.map}
+    if any("\x00" in value for value in raw):
+        return None
     return SqlCondition(field.column, "in", tuple(sorted(raw)))
+
+
+def _default_passes(field: Field, one: Condition) -> bool:
+    return field.default is not None and one.test({field.name: field.default}, ())
+
+
+def _is_integer(text: str) -> bool:
+    return text.isascii() and text.removeprefix("-").isdigit() and len(text) < 20 and str(int(text)) == text
+
+
+def _fits(text: str, column_type: str) -> bool:
+    """Whether Postgres takes ``text`` for a value of the column's type, without rounding."""
+    bits = _BITS.get(column_type)
+    if bits is None:
+        return "\x00" not in text
+    return _is_integer(text) and -(2**bits) <= int(text) < 2**bits
 
 
 def _text(value: Any) -> str:

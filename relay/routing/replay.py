@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from relay.capture.cursor import Cursor
 from relay.capture.snapshot import Snapshot
 from relay.errors import ResumeRefused
 from relay.routing.breaks import ROW_UNKNOWN, breaks
 from relay.routing.event import Prepared
+from relay.routing.position import Position
 from relay.routing.render import Verdict, decide, message
+from relay.routing.ring import Ring
 from relay.routing.view import View
 
-__all__ = ["retell"]
+__all__ = ["recall", "retell"]
 
 
 def retell(view: View, prepared: Prepared, since: Snapshot | None = None) -> list[tuple[int, bytes]]:
     """The messages, with their xids, that ``view`` gets of what ``since`` (None: nothing) does not see yet.
 
-    Raises ResumeRefused if something of it cannot be told as messages: TRUNCATE, a changed scope.
+    Raises ResumeRefused if something of it cannot be told as messages: TRUNCATE, a changed scope, another mapping.
     """
     for each in breaks(view, prepared):
         if since is None or not since.sees(each.xid):
@@ -24,9 +27,29 @@ def retell(view: View, prepared: Prepared, since: Snapshot | None = None) -> lis
     for event in prepared.events:
         if event.channel != view.channel.name or (since is not None and since.sees(event.xid)):
             continue
+        if event.mapping != view.channel.fingerprint:
+            raise ResumeRefused("view_changed")
         verdict = decide(view, event)
         if verdict is Verdict.RESYNC:
             raise ResumeRefused(ROW_UNKNOWN)
         if verdict is not Verdict.NOTHING:
             told.append((event.xid, message(view.channel, view.projection, event, verdict)))
     return told
+
+
+def recall(ring: Ring, live: Position, view: View, cursor: Cursor) -> list[bytes] | None:
+    """What ``view`` missed since ``cursor``, up to everything published so far, from memory.
+
+    None where that cannot be shown: the cursor is of another epoch, was issued while some table was captured otherwise,
+    does not stand on what the ring holds (see :mod:`relay.routing.ring`), or something missed cannot be told.
+    """
+    proof = live.proof
+    if proof is None or cursor.epoch != proof.epoch or cursor.marks != proof.marks:
+        return None
+    missed = ring.since(cursor.snapshot, cursor.witness, live.snapshot)
+    if missed is None:
+        return None
+    try:
+        return [text for prepared in missed for _, text in retell(view, prepared, cursor.snapshot)]
+    except ResumeRefused:
+        return None
