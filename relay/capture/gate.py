@@ -109,8 +109,9 @@ class Gate:
             if self._wanted and not self.held:
                 await self._request()
             elif self.held and not self._wanted:
-                await self._session.fetch(queries.RELEASE_GATE)
+                # Not held from here on: the loop must not count on a lock that is on its way out.
                 self.held = False
+                await self._session.fetch(queries.RELEASE_GATE)
                 await self._observer.released()
             else:
                 # Watching the socket notices a broken connection at once, a ping one that is silently dead.

@@ -13,7 +13,7 @@ from secrets import token_hex
 
 import psycopg
 
-from relay.capture import queries, schema
+from relay.capture import queries
 from relay.capture import replay as replays
 from relay.capture.asks import Asks
 from relay.capture.backoff import Backoff
@@ -25,6 +25,7 @@ from relay.capture.link import Link, open_session
 from relay.capture.listener import Listener
 from relay.capture.loop import Loop
 from relay.capture.payloads import wake_with
+from relay.capture.poller import Poller
 from relay.capture.publisher import Publisher, Sink, StatusSink
 from relay.capture.reader import Reader, begin
 from relay.capture.session import Session, fault
@@ -136,21 +137,22 @@ class Periods:
             stack.push_async_callback(gate.close)
             try:
                 # Already listening: what is committed from here on is heard, what came before is read.
-                reader, gap = await self._take_position(link)
+                reader = await self._take_position(link)
+                self._reader, self.epoch, self.read = reader, epoch, link.read
                 listener = self._new_listener(link)
+                poller = Poller(
+                    link.read, reader, epoch, self.publisher, self.asks, self._stats, self._observer
+                )
                 loop = Loop(
-                    link,
-                    reader,
+                    link.read,
+                    poller,
                     gate,
                     listener,
-                    self.publisher,
                     self.asks,
                     self._settings.capture,
                     self._stats,
                     self._observer,
-                    gap,
                 )
-                self._reader, self.epoch, self.read = reader, epoch, link.read
                 self._on_epoch(epoch)
                 self.asks.open()
                 self._on_control()
@@ -165,13 +167,10 @@ class Periods:
                 if self._stats.polls > polls:
                     self._backoff.reset()
 
-    async def _take_position(self, link: Link) -> tuple[Reader, Gap | None]:
+    async def _take_position(self, link: Link) -> Reader:
         """Go on from where the last period ended if that can be honoured; else begin at the present, with a gap."""
-        gap = None
         if self._reader is None or self.epoch is None:
             state = await begin(link.read)
-            if self.publisher.capturing is None:
-                self.publisher.broken_since(await schema.fingerprints(link.read))
         else:
             state = self._reader.state.after_reconnect()
             cursor = Cursor(self.epoch, state.clamped, state.witness)
@@ -180,9 +179,10 @@ class Periods:
             if reason is None and not all(lane.base.covers(facts.horizon) for lane in state.lanes):
                 reason = "pruned"
             if reason is not None:
-                state, gap = await begin(link.read), Gap(None, reason)
+                state = await begin(link.read)
+                self.publisher.owe(Gap(None, reason))
         chunk = self._settings.capture.chunk_rows
-        return Reader(self._sources, chunk, state, link.identity.epoch.install_id), gap
+        return Reader(self._sources, chunk, state, link.identity.epoch.install_id)
 
     def _new_listener(self, link: Link) -> Listener:
         return Listener(link.listen, self._stats, self.asks.bell.set, lambda change: None, self._on_control)

@@ -14,7 +14,6 @@ from relay.capture.cursor import Epoch, marks_of
 from relay.capture.reader import Found, Reader
 from relay.capture.schema import Capturing, fingerprints
 from relay.capture.session import Session
-from relay.capture.state import Marks
 from relay.capture.stats import Stats
 from relay.capture.throttle import Throttle
 
@@ -47,7 +46,9 @@ in_sink: ContextVar[Turn | None] = ContextVar("in_sink", default=None)
 
 
 class Publisher:
-    """Outlives connections: it remembers how each table was captured and what status was announced last."""
+    """Outlives connections: it remembers how each table was captured, what status was announced last, and which gap is
+    still owed to subscribers.
+    """
 
     def __init__(self, sources: frozenset[str], stats: Stats) -> None:
         self.capturing: Mapping[str, Capturing] | None = None
@@ -56,64 +57,65 @@ class Publisher:
         self._sink: Sink | None = None
         self._status: StatusSink | None = None
         self._told: tuple[bool, str] | None = None
+        self._lagging: frozenset[str] = frozenset()
+        self._owed: Gap | None = None
         self._complaint = Throttle()
 
     def connect(self, sink: Sink, status: StatusSink) -> None:
         """Publish to these from now on."""
         self._sink, self._status = sink, status
 
-    @property
-    def marks(self) -> Marks:
-        """How everything is captured, for cursors."""
-        return marks_of({source: how.fingerprint for source, how in (self.capturing or {}).items()})
-
-    def broken_since(self, known: Mapping[str, Capturing]) -> Gap | None:
-        """Take note of how everything is captured now; the gap this makes for sources that changed."""
-        before, self.capturing = self.capturing, dict(known)
-        if before is None:
-            return None
-        changed = frozenset(
-            source
-            for source in self._sources & (before.keys() | known.keys())
-            if source not in before
-            or source not in known
-            or before[source].fingerprint != known[source].fingerprint
-        )
-        return Gap(changed, "capture_changed") if changed else None
+    def owe(self, gap: Gap) -> None:
+        """History is broken; the next batch says so."""
+        self._owed = joined(self._owed, gap)
 
     async def publish(
-        self, reader: Reader, found: Found, epoch: Epoch, *, full: bool, session: Session, gap: Gap | None
+        self, reader: Reader, found: Found, epoch: Epoch, session: Session, *, check: bool
     ) -> None:
-        """Hand on what was found, and take over the position. ``full``: check how tables are captured, hand on
+        """Hand on what was found, and take over the position. ``check``: see how tables are captured, and hand on
         even if there is nothing.
 
         The check comes after the poll and before its cursor is given out, so that no cursor covers a change that
-        slipped by an altered trigger up to the last heartbeat.
+        slipped by an altered trigger. Whatever is noted here is noted only once the batch has been handed on.
         """
-        if full:
-            gap = joined(gap, self.broken_since(await fingerprints(session)))
+        capturing = await fingerprints(session) if check else self.capturing
+        gap = joined(self._owed, self._changed(capturing))
         if found.bad:
-            self._stats.bad_rows += len(found.bad)
             gap = joined(gap, Gap(found.bad_sources, "unreadable_row"))
-            if (count := self._complaint.due()) is not None:
-                log.error(
-                    "outbox_row_unreadable",
-                    event_id=found.bad[0].event_id,
-                    why=str(found.bad[0]),
-                    count=count,
-                )
-        if gap is not None:
-            self._stats.gaps += 1
-            log.warning("history_broken", reason=gap.reason, sources=sorted(gap.sources or ()) or "all")
-        if found.changes or gap or full:
-            await self._hand_on(self._batch(found, epoch, gap))
+        if found.changes or gap or check or found.state.lagging != self._lagging:
+            await self._hand_on(_batch(found, epoch, capturing, gap))
         reader.accept(found)
+        self._owed, self.capturing, self._lagging = None, capturing, found.state.lagging
+        self._count(found, gap)
+        if check:
+            self.announce_up(found.as_of)
+
+    def _changed(self, now: Mapping[str, Capturing] | None) -> Gap | None:
+        before = self.capturing
+        if before is None or now is None or before is now:
+            return None
+        changed = frozenset(
+            source
+            for source in self._sources & (before.keys() | now.keys())
+            if source not in before
+            or source not in now
+            or before[source].fingerprint != now[source].fingerprint
+        )
+        return Gap(changed, "capture_changed") if changed else None
+
+    def _count(self, found: Found, gap: Gap | None) -> None:
         self._stats.rows += found.rows
         self._stats.changes += len(found.changes)
+        self._stats.bad_rows += len(found.bad)
         self._stats.lagging_sources = len(found.state.lagging)
         self._stats.as_of = found.as_of
-        if full:
-            self.announce_up(found.as_of)
+        if gap is not None:
+            self._stats.gaps += 1
+            sources = "all" if gap.sources is None else sorted(gap.sources)
+            log.warning("history_broken", reason=gap.reason, sources=sources)
+        for error in found.bad:
+            if (count := self._complaint.due()) is not None:
+                log.error("outbox_row_unreadable", event_id=error.event_id, why=str(error), count=count)
 
     def announce_up(self, since: datetime) -> None:
         """The outbox is being read; that is all well if every table is captured whole."""
@@ -139,22 +141,6 @@ class Publisher:
         if self._status is not None:
             self._status(CaptureStatus(ok, since, reason))
 
-    def _batch(self, found: Found, epoch: Epoch, gap: Gap | None) -> Batch:
-        state, lagging = found.state, found.state.lagging
-        if found.part:
-            return Batch(found.changes, None, found.as_of, "", None, lagging, gap)
-        cursor = state.cursor(epoch, self.marks)
-        return Batch(
-            found.changes,
-            state.prev,
-            found.as_of,
-            cursor.encode(),
-            state.witness,
-            lagging,
-            gap,
-            clamped=cursor.snapshot,
-        )
-
     async def _hand_on(self, batch: Batch) -> None:
         assert self._sink is not None
         turn = Turn()
@@ -164,6 +150,24 @@ class Publisher:
         finally:
             in_sink.reset(token)
             await turn.end()
+
+
+def _batch(found: Found, epoch: Epoch, capturing: Mapping[str, Capturing] | None, gap: Gap | None) -> Batch:
+    state, lagging = found.state, found.state.lagging
+    if found.part:
+        return Batch(found.changes, None, found.as_of, "", None, lagging, gap)
+    marks = marks_of({source: how.fingerprint for source, how in (capturing or {}).items()})
+    cursor = state.cursor(epoch, marks)
+    return Batch(
+        found.changes,
+        state.prev,
+        found.as_of,
+        cursor.encode(),
+        state.witness,
+        lagging,
+        gap,
+        clamped=cursor.snapshot,
+    )
 
 
 def joined(one: Gap | None, other: Gap | None) -> Gap | None:

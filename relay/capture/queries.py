@@ -34,6 +34,7 @@ __all__ = [
     "ROLLBACK",
     "SCOUT",
     "SETTINGS",
+    "TABLE_COLUMNS",
     "WATCHED",
     "WINDOW",
     "WRITERS_SKIP_NOTIFY",
@@ -151,6 +152,16 @@ COLUMN_TYPES: Final = """
 SELECT a.attname::text, format_type(a.atttypid, NULL), t.typcategory = 'S'
   FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
  WHERE a.attrelid = to_regclass(%(table)s) AND a.attnum > 0 AND NOT a.attisdropped
+"""
+
+# The columns of tables with their types, and which of them make up the primary key.
+TABLE_COLUMNS: Final = """
+SELECT wanted.source, a.attname::text, format_type(a.atttypid, NULL), coalesce(a.attnum = ANY (i.indkey), false)
+  FROM unnest(%(sources)s::text[]) AS wanted (source)
+  JOIN pg_catalog.pg_namespace AS n ON n.nspname = split_part(wanted.source, '.', 1)
+  JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relname = substr(wanted.source, length(n.nspname) + 2)
+  JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+  LEFT JOIN pg_catalog.pg_index AS i ON i.indrelid = c.oid AND i.indisprimary
 """
 
 BEGIN_SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from relay.capture.session import Session, fault
 from relay.capture.snapshot import Snapshot
 from relay.errors import DatabaseError, ForeignOutbox, MappingError, SchemaMismatch
 
-__all__ = ["SCHEMA_VERSION", "Capturing", "Identity", "check", "fingerprints", "identify"]
+__all__ = ["SCHEMA_VERSION", "Capturing", "Identity", "Table", "check", "fingerprints", "identify", "tables"]
 
 #: The version of schema relay that this program works with.
 SCHEMA_VERSION = 1
@@ -87,6 +87,27 @@ async def fingerprints(session: Session) -> dict[str, Capturing]:
     """How every watched table is captured now, by source."""
     rows = await session.fetch(queries.FINGERPRINTS)
     return {source: Capturing(text, whole, reason or "") for source, whole, reason, text in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A live table: its columns with the names of their types, and its primary key."""
+
+    types: Mapping[str, str]
+    key: frozenset[str]
+
+
+async def tables(session: Session, sources: Iterable[str]) -> dict[str, Table]:
+    """The live tables among ``sources``."""
+    types: dict[str, dict[str, str]] = {}
+    keys: dict[str, set[str]] = {}
+    for source, column, type_name, is_key in await session.fetch(
+        queries.TABLE_COLUMNS, {"sources": sorted(sources)}
+    ):
+        types.setdefault(source, {})[column] = type_name
+        if is_key:
+            keys.setdefault(source, set()).add(column)
+    return {source: Table(columns, frozenset(keys.get(source, ()))) for source, columns in types.items()}
 
 
 async def check(session: Session, needs: Mapping[str, frozenset[str]]) -> None:

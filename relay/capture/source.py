@@ -167,6 +167,13 @@ class Capture:
             raise CaptureDegraded("capture has not been started")
         await schema.check(read, channels_need)
 
+    async def columns(self, sources: frozenset[str]) -> dict[str, schema.Table]:
+        """The live columns of ``sources``, with their types and keys. After :meth:`start`."""
+        read = self._periods.read
+        if read is None:
+            raise CaptureDegraded("capture has not been started")
+        return await schema.tables(read, sources)
+
     async def prune(self) -> int:
         """Delete one batch of old events; the number left to delete. Raises CaptureDegraded, Overloaded."""
         keep = f"{self._settings.capture.prune_keep_hours} hours"
