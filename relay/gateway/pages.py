@@ -51,9 +51,11 @@ class Page:
         if self.content_type.startswith("text/html"):
             headers.append(("Content-Security-Policy", _policy(host)))
             headers.append(("X-Frame-Options", "DENY"))
+        page = answer(200, self.body, self.content_type, headers=tuple(headers))
         if self.etag in (tag.strip().removeprefix("W/") for tag in known.split(",")):
-            return answer(304, b"", self.content_type, headers=tuple(headers))
-        return answer(200, self.body, self.content_type, headers=tuple(headers))
+            # With the header of the whole page, as RFC 9110 §15.4.5 wants it.
+            return Response(304, "Not Modified", page.headers, b"")
+        return page
 
 
 def _policy(host: str | None) -> str:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Routes", "in_json", "select_subprotocol"]
 
+#: Where WebSocket is spoken whatever other paths are configured: the dashboard connects here.
+PATH = "/ws/payment-monitoring/"
+
 log = structlog.get_logger(__name__)
 
 
@@ -59,9 +62,7 @@ class Routes:
         if target is None:
             raise RefusedByHttp("bad_request")
         path, query = target
-        if f"{path.rstrip('/')}/" in (
-            f"{known.rstrip('/')}/" for known in self._services.settings.server.paths
-        ):
+        if self._is_socket(path):
             await self._admit(ws, request, query)
             return None
         if wants_websocket(request.headers):
@@ -75,6 +76,11 @@ class Routes:
         known = ",".join(request.headers.get_all("If-None-Match"))
         hosts = request.headers.get_all("Host")
         return page.response(known=known, host=hosts[0] if len(hosts) == 1 else None)
+
+    def _is_socket(self, path: str) -> bool:
+        """Whether WebSocket is spoken at ``path``; a slash forgotten at the end is forgiven."""
+        wanted = path.rstrip("/")
+        return any(wanted == known.rstrip("/") for known in (PATH, *self._services.settings.server.paths))
 
     async def _admit(self, ws: WebSocket, request: Request, query: str) -> None:
         headers = request.headers

@@ -11,9 +11,11 @@ import ssl
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import structlog
 from websockets.asyncio.server import Server, ServerConnection
 
 from relay import metrics
+from relay.errors import ConfigError
 from relay.gateway import tls
 from relay.gateway.admission import Door
 from relay.gateway.connection import Connection, Subscribing
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from relay.gateway.services import Services
 
 __all__ = ["Gateway"]
+
+log = structlog.get_logger(__name__)
 
 
 class Gateway:
@@ -60,31 +64,33 @@ class Gateway:
         """Listen on both addresses. Raises ConfigError when one of them cannot be had."""
         server = self._services.settings.server
         self._tls = tls.context(server)
-        self._servers.append(
-            await listen(
-                "server.port",
-                server.host,
-                server.port,
-                handler=self._converse,
-                process_request=self._routes,
-                process_response=in_json,
-                select_subprotocol=select_subprotocol,
-                max_size=self._services.settings.limits.message_bytes,
-                ssl=self._tls,
-                ssl_handshake_timeout=TLS_SECONDS if self._tls else None,
-            )
+        public = await listen(
+            "server.port",
+            server.host,
+            server.port,
+            handler=self._converse,
+            process_request=self._routes,
+            process_response=in_json,
+            select_subprotocol=select_subprotocol,
+            max_size=self._services.settings.limits.message_bytes,
+            ssl=self._tls,
+            ssl_handshake_timeout=TLS_SECONDS if self._tls else None,
         )
+        self._servers.append(public)
         if server.ops_port:
-            operations = Operations(self.unready)
-            self._servers.append(
-                await listen(
+            try:
+                operations = await listen(
                     "server.ops_port",
                     server.ops_host,
                     server.ops_port,
                     handler=_never,
-                    process_request=operations,
+                    process_request=Operations(self.unready),
                 )
-            )
+            except ConfigError:
+                public.close(close_connections=False)
+                await public.wait_closed()
+                raise
+            self._servers.append(operations)
 
     async def run(self) -> None:
         """Keep the pulse of all connections, until cancelled."""
@@ -117,10 +123,12 @@ class Gateway:
         self._services.hub.capture_status(frame.encode())
 
     def reloaded(self) -> None:
-        """The services hold new settings: apply them to what comes and to who is here. Raises ConfigError
-        for TLS."""
+        """The services hold new settings: apply them to what comes and to who is here."""
         if self._tls is not None:
-            tls.reload_certificate(self._tls, self._services.settings.server)
+            try:
+                tls.reload_certificate(self._tls, self._services.settings.server)
+            except ConfigError as error:
+                log.error("certificate not renewed", error=str(error))
         self._services.limits.reconfigure(self._services.settings.limits)
         self._door.reloaded()
         for connection in list(self._connections):

@@ -1,0 +1,110 @@
+"""Pages are the files below two directories, and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from relay.gateway.pages import Pages
+from relay.resources import web_directory
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Path:
+    """A web directory with a secret beside it."""
+    for name, text in {
+        "web/dashboard/index.html": "<!doctype html>",
+        "web/dashboard/app.js": "// app",
+        "web/dashboard/.env": "SECRET",
+        "web/dashboard/.git/config.json": "SECRET",
+        "web/dashboard/notes.txt": "SECRET",
+        "web/client/index.js": "// client",
+        "web/client/deep/list.d.ts": "// types",
+        "web/other/index.html": "SECRET",
+        "secret.js": "SECRET",
+    }.items():
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    return tmp_path / "web"
+
+
+def test_files_are_found_by_their_exact_path(web: Path) -> None:
+    """The dashboard is at the root and below its name, the client below /client/."""
+    pages = Pages(web)
+    assert {
+        path
+        for path in ("/", "/dashboard/index.html", "/dashboard/app.js", "/client/index.js")
+        if pages.find(path)
+    } == {
+        "/",
+        "/dashboard/index.html",
+        "/dashboard/app.js",
+        "/client/index.js",
+    }
+    assert pages.find("/client/deep/list.d.ts") is not None
+    assert len(pages) == 5
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/client/../secret.js",
+        "/client/%2e%2e/secret.js",
+        "/client//index.js",
+        "/client/",
+        "/client",
+        "/../secret.js",
+        "/dashboard/.env",
+        "/dashboard/.git/config.json",
+        "/dashboard/notes.txt",
+        "/other/index.html",
+        "//",
+        "",
+    ],
+)
+def test_nothing_else_is_found(web: Path, path: str) -> None:
+    """Hidden files, unknown types, other directories and paths that climb are not there."""
+    assert Pages(web).find(path) is None
+
+
+def test_a_page_knows_its_content(web: Path) -> None:
+    """A browser that has the content already gets 304, another the page with an ETag."""
+    page = Pages(web).find("/client/index.js")
+    assert page is not None
+    full = page.response(known="", host=None)
+    assert (full.status_code, full.body) == (200, b"// client")
+    assert full.headers["Content-Type"] == "text/javascript; charset=utf-8"
+    assert full.headers["Access-Control-Allow-Origin"] == "*"
+    for known in (full.headers["ETag"], f'"x", W/{full.headers["ETag"]}'):
+        again = page.response(known=known, host=None)
+        assert (again.status_code, again.body) == (304, b"")
+    assert page.response(known='"x"', host=None).status_code == 200
+
+
+def test_the_dashboard_may_load_only_our_own(web: Path) -> None:
+    """The page's policy allows our scripts and our sockets, and no inline script; a strange Host is left
+    out of it."""
+    page = Pages(web).find("/")
+    assert page is not None
+    policy = page.response(known="", host="relay.example:8765").headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "connect-src 'self' ws://relay.example:8765 wss://relay.example:8765;" in policy
+    assert "unsafe" not in policy
+    strange = page.response(known="", host="x; script-src *").headers["Content-Security-Policy"]
+    assert "script-src *" not in strange
+
+
+def test_the_shipped_dashboard_keeps_its_own_policy() -> None:
+    """The shipped page has no inline script or style, and every file it names is there."""
+    pages = Pages(web_directory())
+    page = pages.find("/")
+    assert page is not None
+    text = page.body.decode()
+    assert "style=" not in text
+    assert "onclick" not in text
+    assert text.count("<script") == 1
+    for name in ("dashboard/app.js", "dashboard/style.css"):
+        assert f'"{name}"' in text
+        assert pages.find(f"/{name}") is not None
