@@ -64,10 +64,10 @@ async def test_one_line_tells_a_program_all_it_needs(temporary: Path) -> None:
         headers = {"Authorization": f"Bearer {line['token']}"}
         async with connect(line["ws"], additional_headers=headers, proxy=None) as socket:
             await socket.send(json.dumps({"type": "subscribe", "channels": ["transactions"]}))
-            async for text in socket:
-                message = json.loads(text)
-                if message["type"] == "transaction_update":
-                    break
+            async with asyncio.timeout(60):
+                message = {"type": ""}
+                while message["type"] != "transaction_update":
+                    message = json.loads(await socket.recv())
         assert re.fullmatch(r"\d+\.\d\d", message["data"]["transaction"]["amount"])
         async with await psycopg.AsyncConnection.connect(line["dsn"]) as connection:
             cursor = await connection.execute("SELECT count(*) FROM finances_purchasetransaction")
@@ -85,8 +85,11 @@ async def test_a_terminal_shows_tokens_and_the_live_stream(temporary: Path) -> N
     async with demo(temporary, "--rate", "50") as process:
         assert process.stdout is not None
         text = ""
-        while not re.search(r"transactions +#\d+ +\S+ → succeeded", text):
-            text += (await process.stdout.readline()).decode()
+        async with asyncio.timeout(60):
+            while not re.search(r"transactions +#\d+ +\S+ → succeeded", text):
+                line = await process.stdout.readline()
+                assert line, f"the demo ended: {text}"
+                text += line.decode()
         assert re.search(r"dashboard +http://127.0.0.1:\d+/#token=eyJ", text)
         assert text.count("token of ") == 2
         process.send_signal(signal.SIGTERM)
