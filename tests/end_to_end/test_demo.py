@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import psycopg
@@ -65,7 +66,7 @@ async def test_one_line_tells_a_program_all_it_needs(temporary: Path) -> None:
         async with connect(line["ws"], additional_headers=headers, proxy=None) as socket:
             await socket.send(json.dumps({"type": "subscribe", "channels": ["transactions"]}))
             async with asyncio.timeout(60):
-                message = {"type": ""}
+                message: dict[str, Any] = {"type": ""}
                 while message["type"] != "transaction_update":
                     message = json.loads(await socket.recv())
         assert re.fullmatch(r"\d+\.\d\d", message["data"]["transaction"]["amount"])
