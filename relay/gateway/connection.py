@@ -56,7 +56,7 @@ class Subscribing(Protocol):
     def unsubscribe(self, request: requests.Unsubscribe) -> None:
         """End some."""
 
-    def onresync(self, channels: frozenset[str], reason: str) -> None:
+    def on_resync(self, channels: frozenset[str], reason: str) -> None:
         """The hub has put ``channels`` on hold."""
 
     def regrant(self, grants: Grants) -> None:
@@ -147,13 +147,13 @@ class Connection:
                 metrics.drops_total.inc()
                 self.goodbye("too_slow")
                 return False
-            self._extra = 0
+            self._extra = min(self._extra, self._ws.transport.get_write_buffer_size())
         return not self.ended
 
     def resync(self, channels: frozenset[str], reason: str) -> None:
         """The hub says that what was sent on ``channels`` is void."""
         if not self.ended:
-            self.subscriptions.onresync(channels, reason)
+            self.subscriptions.on_resync(channels, reason)
 
     def pulse(self, *, ping: bool, silent_since: float) -> int:
         """Look after the link: ping it if ``ping``, let it go if it was not heard since. Returns bytes
@@ -165,6 +165,7 @@ class Connection:
             self.goodbye("too_slow")
             return 0
         waiting = self._ws.transport.get_write_buffer_size()
+        self._extra = min(self._extra, waiting)
         if ping and not waiting:
             self._ws.transport.write(PING)
         return waiting
@@ -174,7 +175,6 @@ class Connection:
     def welcome(self, identity: Identity, grants: Grants, *, cursor: str | None) -> None:
         """Greet the client, now or again after a refresh, and watch the clock on behalf of its token."""
         self.identity = identity
-        self.grants = grants
         self.send(
             Welcome(
                 connection=self.id,
