@@ -2,9 +2,11 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tarfile
+import urllib.request
 import zipfile
 from pathlib import Path
 
@@ -35,12 +37,12 @@ def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(distributions: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bin directory of a fresh environment into which only the wheel was installed."""
+    """The bin directory of a fresh environment into which only the wheel and its demo extra were installed."""
     home = tmp_path_factory.mktemp("environment")
     run(sys.executable, "-m", "venv", home / "venv", cwd=home)
     (wheel,) = distributions.glob("*.whl")
     pip = (home / "venv" / "bin" / "python", "-m", "pip", "--disable-pip-version-check")
-    run(*pip, "install", "--quiet", "--constraint", CHECKOUT / "constraints.txt", wheel, cwd=home)
+    run(*pip, "install", "--quiet", "--constraint", CHECKOUT / "constraints.txt", f"{wheel}[demo]", cwd=home)
     return home / "venv" / "bin"
 
 
@@ -81,6 +83,21 @@ def test_the_installed_program_finds_its_sql_and_web_files(installed: Path, tmp_
     assert "site-packages" in sql
     assert "site-packages" in web
     assert numbered == sorted(path.name for path in (CHECKOUT / "sql").glob("[0-9]*.sql"))
+
+
+def test_the_installed_program_runs_the_demo(installed: Path, tmp_path: Path) -> None:
+    """The wheel alone brings up the whole system: its page is served, and Ctrl-C ends it."""
+    with subprocess.Popen(
+        [installed / "relay", "demo", "--json"], cwd=tmp_path, stdout=subprocess.PIPE
+    ) as demo:
+        try:
+            assert demo.stdout is not None
+            line = json.loads(demo.stdout.readline())
+            with urllib.request.urlopen(line["http"]) as page:
+                assert b"<!doctype html>" in page.read().lower()
+        finally:
+            demo.send_signal(signal.SIGINT)
+        assert demo.wait() == 0
 
 
 def files(directory: Path) -> list[Path]:
