@@ -57,8 +57,8 @@ SELECT CASE WHEN r.oid = current_user::regrole THEN false
   FROM pg_roles AS r WHERE r.rolname = %(role)s
 """
 
-_STATUS: Final = "SELECT to_jsonb(s) AS status FROM relay.status AS s"
-_WATCHED_ROWS: Final = "SELECT to_jsonb(w) AS watched FROM relay.watched AS w ORDER BY source"
+_STATUS: Final = "SELECT row_to_json(s) AS status FROM relay.status AS s"
+_WATCHED_ROWS: Final = "SELECT row_to_json(w) AS watched FROM relay.watched AS w ORDER BY source"
 _PRUNE: Final = "SELECT relay.prune(make_interval(secs => %(seconds)s)) AS remaining"
 
 

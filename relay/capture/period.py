@@ -61,6 +61,8 @@ class Periods:
         self._on_epoch = on_epoch
         self._backoff = self._new_backoff()
         self._reader: Reader | None = None
+        self._gate: Gate | None = None
+        self._listener: Listener | None = None
         self._link: Link | None = None
 
     async def start(self) -> None:
@@ -124,7 +126,7 @@ class Periods:
     async def _connected(self, link: Link) -> None:
         """One period. Ends with a DatabaseError that says why."""
         epoch, polls = link.identity.epoch, self._stats.polls
-        gate = Gate(
+        gate = self._gate = Gate(
             link.gate,
             lambda: self._reopen_gate(epoch),
             self._new_backoff(),
@@ -139,7 +141,7 @@ class Periods:
                 # Already listening: what is committed from here on is heard, what came before is read.
                 reader = await self._take_position(link)
                 self._reader, self.epoch, self.read = reader, epoch, link.read
-                listener = self._new_listener(link)
+                listener = self._listener = self._new_listener(link)
                 poller = Poller(
                     link.read, reader, epoch, self.publisher, self.asks, self._stats, self._observer
                 )

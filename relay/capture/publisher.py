@@ -122,7 +122,7 @@ class Publisher:
         known = self.capturing or {}
         for source in sorted(self._sources):
             if source not in known:
-                return self._announce(False, since, f"table {source} is not watched any more")
+                return self._announce(False, since, f"table {source} is not watched")
             if not known[source].whole:
                 return self._announce(
                     False, since, f"table {source} is not captured whole: {known[source].reason}"

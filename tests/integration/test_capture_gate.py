@@ -1,0 +1,345 @@
+"""Quiet NOTIFY: every dangerous interleaving of writers and a relay that falls asleep, each forced."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from relay.capture import poller
+from tests.support.capture import Watcher, capturing, make_table
+from tests.support.database import Database
+from tests.support.waiting import eventually
+
+A = "public.a"
+#: Sleeps soon, and looks around by itself so seldom that no test can pass for that reason.
+SLEEPY: Mapping[str, Any] = {"idle_after_ms": 20, "safety_poll_seconds": 600}
+WATCHFUL: Mapping[str, Any] = {"idle_after_ms": 20, "safety_poll_seconds": 0.2}
+
+
+async def gate_locks(database: Database) -> list[tuple[str, bool]]:
+    """Mode and grant of every lock on K, waiting ones included."""
+    return await database.execute(
+        "SELECT mode, granted FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1"
+        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        " AND (classid::bigint << 32 | objid::bigint) = relay.gate_key() ORDER BY 1, 2"
+    )
+
+
+async def exclusive_locks(database: Database) -> list[bool]:
+    """For each relay that holds K or waits for it, whether it holds it."""
+    return [granted for mode, granted in await gate_locks(database) if mode == "ExclusiveLock"]
+
+
+async def end_session(database: Database, role: str) -> None:
+    """End the server process of one of the relay's sessions."""
+    ended = await database.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND application_name = %s",
+        f"relay {role}",
+    )
+    assert ended
+
+
+def healthy(seen: Watcher) -> None:
+    """Nothing was found that no notification announced, and nothing came twice."""
+    assert seen.capture.stats.unannounced_events == 0
+    assert len(seen.ids) == len(set(seen.ids))
+
+
+async def test_a_sleeping_relay_is_woken(database: Database) -> None:
+    """A sleeping relay polls nothing; a commit wakes it, and it gives K back so that further writers stay quiet."""
+    await make_table(database, "a")
+    async with capturing(database.daemon_dsn, A, capture={**SLEEPY, "idle_after_ms": 300}) as seen:
+        await seen.asleep()
+        assert await exclusive_locks(database) == [True]
+        polls = seen.capture.stats.polls
+        await database.execute("SELECT pg_sleep(0.2)")
+        assert seen.capture.stats.polls == polls
+        await database.execute("INSERT INTO a (v) VALUES ('x')")
+        await eventually(lambda: seen.values(A) == ["x"])
+        await eventually(lambda: seen.stage.passed["released"] == 1)
+        wakes = seen.capture.stats.wakes
+        for _ in range(20):
+            await database.execute("INSERT INTO a (v) VALUES ('y')")
+        await seen.caught_up(database)
+        assert (wakes, seen.capture.stats.wakes) == (1, 1)
+        healthy(seen)
+
+
+async def test_a_writer_who_has_k_keeps_the_relay_from_sleeping(database: Database) -> None:
+    """Who shared K before the request wrote without a notification; the relay sleeps only after it has ended."""
+    await make_table(database, "a")
+    writer = await database.connect(autocommit=False)
+    async with capturing(database.daemon_dsn, A, capture=SLEEPY) as seen:
+        async with seen.stage.hold("requested") as reached:
+            await eventually(reached.is_set)
+            await writer.execute("INSERT INTO a (v) VALUES ('quiet')")
+        await eventually(lambda: seen.stage.passed["requested"] >= 3)
+        assert seen.state == "drowsy"
+        await writer.commit()
+        await eventually(lambda: seen.values(A) == ["quiet"])
+        await seen.asleep()
+        assert seen.capture.stats.wakes == 0
+        healthy(seen)
+
+
+async def test_a_writer_after_the_request_notifies(database: Database) -> None:
+    """While a request waits, new writers notify: one that began after it, and commits before the grant, is announced."""
+    await make_table(database, "a")
+    old = await database.connect(autocommit=False)
+    async with capturing(database.daemon_dsn, A, capture=SLEEPY) as seen:
+        async with seen.stage.hold("requested") as reached:
+            await eventually(reached.is_set)
+            await old.execute("INSERT INTO a (v) VALUES ('old')")
+        await eventually(lambda: waiting(database))
+        await database.execute("INSERT INTO a (v) VALUES ('new')")
+        await eventually(lambda: seen.values(A) == ["new"])
+        await eventually(lambda: seen.capture.stats.wakes == 1)
+        await old.commit()
+        await eventually(lambda: seen.values(A) == ["new", "old"])
+        healthy(seen)
+
+
+async def waiting(database: Database) -> bool:
+    """Whether a request for K waits."""
+    return False in await exclusive_locks(database)
+
+
+async def test_a_quiet_commit_just_before_the_grant_is_seen_by_the_poll_after_it(database: Database) -> None:
+    """The commit that makes the grant possible was not announced; the poll after the grant brings it."""
+    await make_table(database, "a")
+    writer = await database.connect(autocommit=False)
+    async with capturing(database.daemon_dsn, A, capture=SLEEPY) as seen:
+        async with seen.stage.hold("requested") as reached:
+            await eventually(reached.is_set)
+            await writer.execute("INSERT INTO a (v) VALUES ('quiet')")
+        await eventually(lambda: waiting(database))
+        # No poll is under way from here until the lock is granted: only one that begins later can bring the row.
+        async with seen.stage.hold("polling") as polling, seen.stage.hold("granted") as granted:
+            await eventually(polling.is_set)
+            await writer.commit()
+            await eventually(granted.is_set)
+        await eventually(lambda: seen.values(A) == ["quiet"])
+        assert seen.capture.stats.wakes == 0
+        healthy(seen)
+
+
+async def test_a_poll_that_began_before_the_grant_does_not_count(database: Database) -> None:
+    """A poll that was under way when the lock was granted proves nothing: the relay polls once more before it sleeps."""
+    await make_table(database, "a")
+    writer = await database.connect(autocommit=False)
+    async with capturing(database.daemon_dsn, A, capture=SLEEPY) as seen:
+        async with seen.stage.hold("requested") as reached:
+            await eventually(reached.is_set)
+            await writer.execute("INSERT INTO a (v) VALUES ('quiet')")
+        await eventually(lambda: waiting(database))
+        async with seen.stage.hold("polled") as polled:
+            # This poll has returned without the row, and is only looked at after the grant.
+            await eventually(polled.is_set)
+            await writer.commit()
+            await eventually(lambda: seen.stage.passed["granted"])
+        await eventually(lambda: seen.values(A) == ["quiet"])
+        assert seen.capture.stats.wakes == 0
+        await seen.asleep()
+        healthy(seen)
+
+
+async def test_a_commit_between_the_last_poll_and_sleep_wakes_it(database: Database) -> None:
+    """A writer who commits after the last poll, before the relay sleeps, has notified, and the relay does not sleep on."""
+    await make_table(database, "a")
+    async with capturing(database.daemon_dsn, A, capture=SLEEPY) as seen:
+        async with seen.stage.hold("asleep") as falling:
+            await eventually(falling.is_set)
+            await database.execute("INSERT INTO a (v) VALUES ('x')")
+        await eventually(lambda: seen.values(A) == ["x"])
+        healthy(seen)
+
+
+async def test_losing_the_gate_session_wakes_the_relay(database: Database) -> None:
+    """When the gate session ends, writers go quiet; the relay wakes at once, reads what they wrote, and sleeps again."""
+    await make_table(database, "a")
+    async with capturing(database.daemon_dsn, A, capture=SLEEPY) as seen:
+        for number in range(3):
+            await seen.asleep()
+            async with seen.stage.hold("polling"):
+                await end_session(database, "gate")
+                await eventually(lambda: not_held(database))
+                await database.execute("INSERT INTO a (v) VALUES (%s)", str(number))
+            await eventually(lambda n=number: seen.values(A)[n:] == [str(n)])
+        await seen.asleep()
+        assert seen.capture.stats.gate_losses == 3
+        assert (seen.capture.stats.wakes, seen.capture.stats.reconnects) == (0, 0)
+        healthy(seen)
+
+
+async def not_held(database: Database) -> bool:
+    """Whether nobody holds K."""
+    return not await exclusive_locks(database)
+
+
+async def test_losing_the_listen_session_is_a_reconnect(database: Database) -> None:
+    """Without the LISTEN session nothing would be heard: the relay connects anew and reads what came meanwhile."""
+    await make_table(database, "a")
+    async with capturing(database.daemon_dsn, A, capture=SLEEPY) as seen:
+        for number in range(3):
+            await seen.asleep()
+            await end_session(database, "listen")
+            await database.execute("INSERT INTO a (v) VALUES (%s)", str(number))
+            await eventually(lambda n=number: seen.values(A)[n:] == [str(n)])
+        assert seen.capture.stats.reconnects == 3
+        assert seen.gaps == []
+        healthy(seen)
+
+
+async def test_a_lost_unlock_is_found_by_looking_around(database: Database) -> None:
+    """A sleeper regularly asks what a writer would ask; finding K free although it should hold it, it wakes."""
+    await make_table(database, "a")
+    async with capturing(database.daemon_dsn, A, capture=WATCHFUL) as seen:
+        await seen.asleep()
+        # The lock goes away under the relay without the session noticing anything.
+        gate = seen.capture._periods._gate
+        assert gate is not None
+        await gate._session.fetch("SELECT pg_advisory_unlock(relay.gate_key())")
+        await eventually(lambda: seen.capture.stats.gate_losses)
+        await seen.asleep()
+        await eventually(lambda: held(database))
+        healthy(seen)
+
+
+async def held(database: Database) -> bool:
+    """Whether some relay holds K."""
+    return True in await exclusive_locks(database)
+
+
+async def test_what_nobody_announced_is_found_and_counted(database: Database) -> None:
+    """A row that came without a notification is found by the safety poll, delivered, and counted as unannounced."""
+    await make_table(database, "a")
+    async with capturing(database.daemon_dsn, A, capture=WATCHFUL) as seen:
+        await seen.asleep()
+        await database.execute(
+            """INSERT INTO relay.event (source, op, key, new) VALUES (%s, 'insert', '{"id": 1}', '{"v": "x"}')""",
+            A,
+        )
+        await eventually(lambda: seen.values(A) == ["x"])
+        await eventually(lambda: seen.capture.stats.unannounced_events == 1)
+
+
+async def test_what_a_heartbeat_finds_before_its_notification_comes_is_announced(database: Database) -> None:
+    """A row found by a poll in sleep is not counted as unannounced if its notification follows within the grace time."""
+    await make_table(database, "a")
+    async with capturing(database.daemon_dsn, A, capture=WATCHFUL) as seen:
+        for number in range(50):
+            await seen.asleep()
+            await database.execute("INSERT INTO a (v) VALUES (%s)", str(number))
+            await seen.capture.poll_now()
+        await database.execute("SELECT pg_sleep(2.1)")
+        await seen.capture.poll_now()
+        assert seen.values(A) == [str(number) for number in range(50)]
+        healthy(seen)
+
+
+async def test_heartbeats_do_not_end_sleep(database: Database) -> None:
+    """A poll that was asked for and finds nothing leaves the relay asleep, with K held."""
+    await make_table(database, "a")
+    async with capturing(database.daemon_dsn, A, capture=SLEEPY) as seen:
+        await seen.asleep()
+        for _ in range(5):
+            await seen.capture.poll_now()
+        assert seen.capture.stats.sleeps == 1
+        assert seen.state == "asleep"
+        assert await exclusive_locks(database) == [True]
+
+
+async def test_without_the_alarm_it_polls(database: Database) -> None:
+    """Where the capture functions do not NOTIFY the relay never sleeps and never asks for K; changes come all the same."""
+    await make_table(database, "a")
+    await database.execute("UPDATE relay.state SET alarm = false")
+    async with capturing(database.daemon_dsn, A, capture=SLEEPY) as seen:
+        polls = seen.capture.stats.polls
+        await eventually(lambda: seen.capture.stats.polls > polls + 10)
+        await database.execute("INSERT INTO a (v) VALUES ('x')")
+        await eventually(lambda: seen.values(A) == ["x"])
+        assert seen.stage.states == ["awake"]
+        assert seen.stage.passed["requested"] == 0
+
+
+async def test_a_filling_notification_queue_keeps_it_awake(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Above the limit of queue usage, looked at with each heartbeat, a sleeper wakes and gives K back."""
+    await make_table(database, "a")
+    async with capturing(database.daemon_dsn, A, capture=SLEEPY) as seen:
+        await seen.asleep()
+        monkeypatch.setattr(poller, "QUEUE_LIMIT", -1.0)
+        await seen.capture.poll_now()
+        await eventually(lambda: not_held(database))
+        assert seen.state == "awake"
+        monkeypatch.setattr(poller, "QUEUE_LIMIT", 0.25)
+        await seen.asleep()
+
+
+async def test_unreadable_payloads_are_wake_ups(database: Database) -> None:
+    """Anything odd on the channel is counted and makes the relay look; it ends nothing."""
+    await make_table(database, "a")
+    async with capturing(database.daemon_dsn, A, capture=SLEEPY) as seen:
+        odd = (
+            "",
+            "{",
+            "[]",
+            '{"v":1}',
+            '{"v":99,"kind":"wake"}',
+            '{"v":1,"kind":"order"}',
+            "\U0001f4a3",
+            "x" * 7000,
+        )
+        for number, payload in enumerate(odd, 1):
+            await seen.asleep()
+            await database.execute("SELECT pg_notify('relay', %s)", payload)
+            await eventually(lambda n=number: seen.capture.stats.bad_payloads == n)
+        await database.execute("SELECT pg_notify('other', 'x')")
+        await database.execute("INSERT INTO a (v) VALUES ('x')")
+        await eventually(lambda: seen.values(A) == ["x"])
+        assert seen.capture.stats.reconnects == 0
+
+
+async def test_a_control_payload_is_a_hint(database: Database) -> None:
+    """A revocation is heard while asleep, does not end sleep, and can be read."""
+    hints = 0
+
+    def hint() -> None:
+        nonlocal hints
+        hints += 1
+
+    async with capturing(database.daemon_dsn, A, capture=SLEEPY) as seen:
+        seen.capture.on_control = hint
+        await seen.asleep()
+        await database.execute("SELECT relay.revoke('42', 'laptop stolen')")
+        await eventually(lambda: hints == 1)
+        assert seen.state == "asleep"
+        (revocation,) = await seen.capture.revocations()
+        assert (revocation.subject, revocation.reason) == ("42", "laptop stolen")
+
+
+async def test_the_gate_session_may_not_be_idle_for_long(database: Database) -> None:
+    """Postgres ends a gate session that says nothing for five seconds, so that a frozen relay loses K."""
+    async with capturing(database.daemon_dsn, A, capture=SLEEPY) as seen:
+        await seen.asleep()
+        gate = seen.capture._periods._gate
+        assert gate is not None
+        assert await gate._session.value("SELECT current_setting('idle_session_timeout')") == "5s"
+
+
+async def test_a_deaf_relay_notices(database: Database) -> None:
+    """A sleeper that does not hear its own notification within the deadline connects anew."""
+    await make_table(database, "a")
+    async with capturing(database.daemon_dsn, A, capture=WATCHFUL) as seen:
+        await seen.asleep()
+        listener = seen.capture._periods._listener
+        assert listener is not None
+        # Behind its back, as a pooler would by handing the server connection to somebody else.
+        await listener._session.fetch("UNLISTEN relay")
+        await eventually(lambda: seen.capture.stats.reconnects)
+        await seen.asleep()
+        assert "hear" in next(status.reason for status in seen.statuses if not status.ok)
