@@ -194,6 +194,8 @@ def _explain(
 
 def _plainly(kind: str, message: str) -> str:
     """What is wanted, in the words of a TOML file rather than of Python types."""
+    if kind in ("string_too_short", "too_short"):  # every least length in the tree is one
+        return "must not be empty"
     wanted = (
         _WANTED.get(kind.partition("_")[0]) if kind.endswith(("_type", "_parsing", "_from_float")) else None
     )

@@ -69,7 +69,7 @@ async def _install(settings: Settings, dsn: str, origin: str, *, apply: bool) ->
             screen.line(screen.good("nothing to do"))
             return 0
         if not apply:
-            screen.line("\nNothing was changed. Do it with: relay install --apply")
+            screen.line("Nothing was changed. Do it with: relay install --apply")
             return 0
         screen.line()
         for number, step in enumerate(plan, 1):

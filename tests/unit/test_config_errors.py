@@ -65,7 +65,7 @@ def _fault(tmp_path: Path, **parts: str) -> str:
             "less than or equal to 65535; leave it out for the default, 8765",
         ),
         ({"server": 'port = "many"'}, "server.port", "must be an integer"),
-        ({"server": "paths = []"}, "server.paths", "at least 1 item"),
+        ({"server": "paths = []"}, "server.paths", "must not be empty"),
         ({"server": 'paths = ["ws"]'}, "server.paths[1]", 'must begin with "/"'),
         ({"server": 'paths = ["/healthz"]'}, "server.paths[1]", "serves a page already"),
         ({"server": 'origins = ["example.org"]'}, "server.origins[1]", "scheme://host"),
@@ -150,7 +150,7 @@ def _fault(tmp_path: Path, **parts: str) -> str:
         ({"when": "level = 1.5"}, "policies[1].when", "neither string, integer nor boolean"),
         ({"when": "role = []"}, "policies[1].when", "never matches"),
         ({"channels": '"order"'}, 'policies[1] "everybody"', "grants channel order, which is not declared"),
-        ({"channels": ""}, "policies[1].channels", "at least 1 item"),
+        ({"channels": ""}, "policies[1].channels", "must not be empty"),
         ({"policy": "where = { school = 1 }"}, 'policies[1] "everybody"', "channel orders lacks"),
     ],
 )
