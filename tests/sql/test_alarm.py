@@ -9,7 +9,9 @@ from relay.demo.postgres import Postgres
 from tests.sql.helpers import apply_files, events, refused, watch
 from tests.support.database import Database, new_database
 from tests.support.server import private_server
+from tests.support.waiting import eventually
 
+ALARM = "SELECT s.alarm, v.alarm FROM relay.state AS s, relay.status AS v"
 WAKE = '{"v":1,"kind":"wake"}'
 
 
@@ -65,8 +67,7 @@ async def test_a_request_alone_makes_new_writers_notify(watched: Database) -> No
     await writer.execute("BEGIN; INSERT INTO payment DEFAULT VALUES")
     request = asyncio.create_task(gate.execute("SELECT relay.request_gate()"))
     waiting = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND pid = %s"
-    while not await watched.execute(waiting, gate.info.backend_pid):
-        await asyncio.sleep(0.01)
+    await eventually(lambda: watched.execute(waiting, gate.info.backend_pid))
     await watched.execute("INSERT INTO payment DEFAULT VALUES")
     assert await (await request).fetchone() == (False,)  # after 900 ms, for the writer is still at it
     assert await heard(listener, watched) == [WAKE]
@@ -76,7 +77,7 @@ async def test_a_request_alone_makes_new_writers_notify(watched: Database) -> No
 
 
 async def test_the_grant_proves_that_silent_writers_have_ended(watched: Database) -> None:
-    """Whoever skipped NOTIFY shares K until commit, also after a savepoint, and gives it up with what is rolled back."""
+    """Whoever skipped NOTIFY shares K until commit, beyond a savepoint, and gives it up with what is rolled back."""
     shared = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ShareLock' AND pid = %s"
     writer = await watched.connect()
     pid = writer.info.backend_pid
@@ -90,7 +91,7 @@ async def test_the_grant_proves_that_silent_writers_have_ended(watched: Database
 
 
 async def test_the_gate_may_be_asked_for_twice(watched: Database) -> None:
-    """Asking again while holding K changes nothing, and one release gives it up; releasing what is not held is false."""
+    """Asking again while holding K changes nothing, one release gives it up, and a second one answers false."""
     gate = await watched.connect()
     for statement, answer in (
         ("SELECT relay.release_gate()", False),
@@ -108,12 +109,12 @@ async def test_a_cancelled_request_says_what_is_true(watched: Database) -> None:
     holder, gate = await watched.connect(), await watched.connect()
     await holder.execute("SELECT relay.request_gate()")
     request = asyncio.create_task(gate.execute("SELECT relay.request_gate()"))
-    while not await watched.execute(
-        "SELECT pg_cancel_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-    ):
-        await asyncio.sleep(0.01)
+    cancel = "SELECT pg_cancel_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    await eventually(lambda: watched.execute(cancel))
     assert await (await request).fetchone() == (False,)
-    assert await watched.execute("SELECT pid FROM pg_locks WHERE locktype = 'advisory'") == [(holder.info.backend_pid,)]
+    assert await watched.execute("SELECT pid FROM pg_locks WHERE locktype = 'advisory'") == [
+        (holder.info.backend_pid,)
+    ]
 
 
 async def test_two_phase_commit_works_where_it_is_enabled() -> None:
@@ -123,14 +124,17 @@ async def test_two_phase_commit_works_where_it_is_enabled() -> None:
             await apply_files(database)
             await database.execute("CREATE TABLE t (id int PRIMARY KEY)")
             await watch(database, "t", [])
-            assert await database.execute("SELECT s.alarm, v.alarm FROM relay.state s, relay.status v") == [(False, False)]
+            assert await database.execute(ALARM) == [(False, False)]
             assert await database.execute("SELECT relay.request_gate()") == [(False,)]
             await database.execute("BEGIN; INSERT INTO t VALUES (1); TRUNCATE t; PREPARE TRANSACTION 'a'")
             assert await events(database) == []
             await database.execute("COMMIT PREPARED 'a'")
             assert len(await events(database)) == 2
             await refused(
-                database, "SELECT relay.watch('t', '{}', 'notify')", message="max_prepared_transactions", hint="outbox"
+                database,
+                "SELECT relay.watch('t', '{}', 'notify')",
+                message="max_prepared_transactions",
+                hint="outbox",
             )
 
 
@@ -143,7 +147,7 @@ async def test_two_phase_commit_may_be_enabled_later(own_postgres: Postgres) -> 
         await database.execute("ALTER SYSTEM SET max_prepared_transactions = 5")
         await database.close()
         own_postgres.restart()
-        assert await database.execute("SELECT s.alarm, v.alarm FROM relay.state s, relay.status v") == [(True, False)]
+        assert await database.execute(ALARM) == [(True, False)]
         assert await database.execute("SELECT relay.request_gate()") == [(False,)]
         sleeper = await database.connect()
         await sleeper.execute("SELECT pg_advisory_lock(relay.gate_key())")  # a relay that has not noticed yet
@@ -151,9 +155,14 @@ async def test_two_phase_commit_may_be_enabled_later(own_postgres: Postgres) -> 
         await database.execute("COMMIT PREPARED 'a'")
         await apply_files(database)
         assert await database.execute("SELECT alarm FROM relay.state") == [(False,)]
-        assert await database.execute("SELECT prosrc LIKE '%%advisory%%' FROM pg_proc WHERE proname LIKE 'capture_public_t%%'") == [
-            (False,)
-        ]
+        body = "SELECT prosrc LIKE '%%advisory%%' FROM pg_proc WHERE proname LIKE 'capture_public_t%%'"
+        assert await database.execute(body) == [(False,)]
+
+
+async def fill(database: Database) -> None:
+    """Notify until the server refuses."""
+    for number in range(1000):
+        await database.execute("SELECT pg_notify('other', rpad(%s::text, 7000))", number)
 
 
 async def test_a_full_notification_queue_fails_no_payment(bare_database: Database) -> None:
@@ -174,7 +183,6 @@ async def test_a_full_notification_queue_fails_no_payment(bare_database: Databas
             await gate.execute("SELECT relay.request_gate()")
             if settings:
                 with pytest.raises(psycopg.errors.ProgramLimitExceeded):
-                    for number in range(1000):
-                        await database.execute("SELECT pg_notify('other', rpad(%s::text, 7000))", number)
+                    await fill(database)
             await database.execute("INSERT INTO t VALUES (1)")
             assert len(await events(database)) == 1

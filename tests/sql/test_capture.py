@@ -65,10 +65,10 @@ async def test_changes_of_one_byte_count(relay_database: Database) -> None:
 
 
 async def test_composite_keys_and_awkward_names(relay_database: Database) -> None:
-    """Names with capitals, quotes, spaces and percent signs, and keys of several columns, are captured as they are."""
+    """Names with capitals, quotes, spaces and percent signs are captured as they are, and so are long keys."""
     await relay_database.execute(
-        """CREATE SCHEMA "Pay Ments"; CREATE TABLE "Pay Ments"."Or""der'%s" ("B" int, "a'%I" int, "new" text, "Sta""tus" text,
-             "SELECT" text, PRIMARY KEY ("B", "a'%I"))"""
+        """CREATE SCHEMA "Pay Ments"; CREATE TABLE "Pay Ments"."Or""der'%s" ("B" int, "a'%I" int, "new" text,
+             "Sta""tus" text, "SELECT" text, PRIMARY KEY ("B", "a'%I"))"""
     )
     await watch(relay_database, '"Pay Ments"."Or""der\'%s"', ["new", 'Sta"tus', "SELECT"])
     await relay_database.execute("""INSERT INTO "Pay Ments"."Or""der'%s" VALUES (1, 2, 'n', 's', 'x')""")
@@ -162,8 +162,8 @@ async def test_a_trigger_that_writes_back_is_recorded_after_the_change_that_caus
 ) -> None:
     """Our trigger fires before any other AFTER trigger, whatever that one is called, so per-row order holds."""
     await relay_database.execute(
-        """CREATE FUNCTION settle() RETURNS trigger LANGUAGE plpgsql AS
-             $$ BEGIN UPDATE payment SET status = 'settled' WHERE id = NEW.id AND status = 'pending'; RETURN NULL; END $$;
+        """CREATE FUNCTION settle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             UPDATE payment SET status = 'settled' WHERE id = NEW.id AND status = 'pending'; RETURN NULL; END $$;
            CREATE TRIGGER "0 first" AFTER INSERT ON payment FOR EACH ROW EXECUTE FUNCTION settle();
            CREATE TRIGGER "AAA" AFTER INSERT ON payment FOR EACH ROW EXECUTE FUNCTION settle()"""
     )
@@ -193,7 +193,7 @@ async def test_triggers_have_no_when_and_no_column_list(relay_database: Database
     await watch(relay_database)
     await relay_database.execute("ALTER TABLE payment DROP COLUMN status CASCADE")
     rows = await relay_database.execute(
-        "SELECT tgname, tgqual IS NULL, tgattr::text FROM pg_trigger WHERE tgrelid = 'payment'::regclass AND NOT tgisinternal"
-        " ORDER BY tgname"
+        "SELECT tgname, tgqual IS NULL, tgattr::text FROM pg_trigger"
+        " WHERE tgrelid = 'payment'::regclass AND NOT tgisinternal ORDER BY tgname"
     )
     assert rows == [("!relay_capture", True, ""), ("!relay_truncate", True, "")]

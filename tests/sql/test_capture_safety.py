@@ -28,7 +28,14 @@ async def test_a_column_that_went_costs_the_image_only(relay_database: Database,
     assert [(event.op, event.new, event.old) for event in degraded] == [
         (op, None, None) for op in ("insert", "update", "delete") * 2
     ]
-    assert [event.key for event in degraded] == [{"id": 3}, {"id": 1}, {"id": 3}, {"id": 4}, {"id": 1}, {"id": 4}]
+    assert [event.key for event in degraded] == [
+        {"id": 3},
+        {"id": 1},
+        {"id": 3},
+        {"id": 4},
+        {"id": 1},
+        {"id": 4},
+    ]
     assert "is gone" in (await drift(relay_database) or "")
     assert not await whole(relay_database)
     reasons = await relay_database.execute("SELECT reason, transactions FROM relay.drift ORDER BY reason")
@@ -41,7 +48,9 @@ async def test_a_column_of_another_type_is_drift(relay_database: Database) -> No
     await watch(relay_database)
     warm = await relay_database.connect()
     await warm.execute("INSERT INTO payment (status) VALUES ('1')")
-    await relay_database.execute("ALTER TABLE payment ALTER status DROP DEFAULT, ALTER status TYPE int USING 5")
+    await relay_database.execute(
+        "ALTER TABLE payment ALTER status DROP DEFAULT, ALTER status TYPE int USING 5"
+    )
     await warm.execute("INSERT INTO payment (status) VALUES (2)")
     await (await relay_database.connect()).execute("UPDATE payment SET status = 3 WHERE id = 2")
     assert "was character varying and is integer" in (await drift(relay_database) or "")
@@ -60,7 +69,9 @@ async def test_a_longer_varchar_is_no_drift(relay_database: Database) -> None:
     """A changed length alone changes nothing for the relay."""
     await watch(relay_database)
     await relay_database.execute("ALTER TABLE payment ALTER status TYPE varchar(50)")
-    await relay_database.execute("INSERT INTO payment (status) VALUES ('a status of more than twenty letters')")
+    await relay_database.execute(
+        "INSERT INTO payment (status) VALUES ('a status of more than twenty letters')"
+    )
     assert (await events(relay_database))[0].new is not None
     assert await drift(relay_database) is None
 
@@ -69,7 +80,9 @@ async def test_a_key_column_that_went_costs_the_key_too(relay_database: Database
     """If the key itself cannot be built, the event still says that some row changed."""
     await watch(relay_database)
     await relay_database.execute("ALTER TABLE payment RENAME COLUMN id TO payment_id")
-    await relay_database.execute("INSERT INTO payment DEFAULT VALUES; UPDATE payment SET status = 'x'; DELETE FROM payment")
+    await relay_database.execute(
+        "INSERT INTO payment DEFAULT VALUES; UPDATE payment SET status = 'x'; DELETE FROM payment"
+    )
     assert [(event.op, event.key, event.new, event.old) for event in await events(relay_database)] == [
         (op, None, None, None) for op in ("insert", "update", "delete")
     ]
@@ -187,7 +200,9 @@ async def test_a_hostile_search_path_changes_nothing(relay_database: Database) -
 
 async def test_serializable_writers_do_not_get_in_each_others_way(relay_database: Database) -> None:
     """Serializable transactions on different rows both commit, also when each has to note drift."""
-    await relay_database.execute("INSERT INTO payment (id) SELECT n FROM generate_series(1, 200) n; ANALYZE payment")
+    await relay_database.execute(
+        "INSERT INTO payment (id) SELECT n FROM generate_series(1, 200) n; ANALYZE payment"
+    )
     await watch(relay_database)
     for trouble in ("", "ALTER TABLE payment RENAME COLUMN status TO state"):
         await relay_database.execute(trouble)

@@ -39,7 +39,9 @@ async def test_every_file_has_the_same_header() -> None:
     for path in files:
         header = path.read_text().split("\n\n", 1)[0]
         assert all(line.startswith("--") for line in header.splitlines()), path
-        assert [word for word in re.findall(r"^-- (\w+):  ? ?\S", header, re.M) if word != path.stem][-4:] == [
+        assert [word for word in re.findall(r"^-- (\w+):  ? ?\S", header, re.M) if word != path.stem][
+            -4:
+        ] == [
             "What",
             "Why",
             "Locks",
@@ -60,7 +62,17 @@ async def test_psql_alone_installs_and_uninstalls(own_postgres: Postgres) -> Non
 
     def psql(database: Database, *files: str) -> None:
         for file in files:
-            command = [str(own_postgres.bindir / "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", database.dsn, "-f", file]
+            command = [
+                str(own_postgres.bindir / "psql"),
+                "-X",
+                "-q",
+                "-v",
+                "ON_ERROR_STOP=1",
+                "-d",
+                database.dsn,
+                "-f",
+                file,
+            ]
             done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
             assert done.returncode == 0, done.stderr
 
@@ -73,8 +85,12 @@ async def test_psql_alone_installs_and_uninstalls(own_postgres: Postgres) -> Non
         await database.execute("INSERT INTO payment DEFAULT VALUES")
         assert len(await events(database)) == 1
         psql(database, str(sql_directory() / "uninstall.sql"))
-        assert await database.execute("SELECT to_regnamespace('relay')::text, count(*) FROM pg_trigger") == [(None, 0)]
-        assert await database.execute("SELECT relacl, attacl FROM pg_class, pg_attribute WHERE pg_class.oid = 'payment'::regclass AND attrelid = pg_class.oid AND attname = 'status'") == [(None, None)]
+        assert await database.execute("SELECT to_regnamespace('relay')::text, count(*) FROM pg_trigger") == [
+            (None, 0)
+        ]
+        assert await database.execute(
+            "SELECT relacl, attacl FROM pg_class, pg_attribute WHERE pg_class.oid = 'payment'::regclass AND attrelid = pg_class.oid AND attname = 'status'"
+        ) == [(None, None)]
         assert len(await database.execute("SELECT FROM pg_roles WHERE rolname LIKE 'relay%%'")) == 2
         await database.execute("INSERT INTO payment DEFAULT VALUES; TRUNCATE payment")
         psql(database, str(sql_directory() / "uninstall.sql"))
@@ -89,7 +105,9 @@ async def test_dropping_the_schema_fails_no_payment(relay_database: Database) ->
     await relay_database.execute("CREATE TABLE bill_1 PARTITION OF bill FOR VALUES IN (1)")
     await watch(relay_database, "bill", [])
     await relay_database.execute("DROP SCHEMA relay CASCADE")
-    await relay_database.execute("INSERT INTO payment DEFAULT VALUES; INSERT INTO bill VALUES (1); TRUNCATE payment, bill")
+    await relay_database.execute(
+        "INSERT INTO payment DEFAULT VALUES; INSERT INTO bill VALUES (1); TRUNCATE payment, bill"
+    )
     await apply_files(relay_database)
     assert await watch(relay_database) == "watching"
 
@@ -97,7 +115,9 @@ async def test_dropping_the_schema_fails_no_payment(relay_database: Database) ->
 async def test_a_publication_for_all_tables_is_refused(bare_database: Database) -> None:
     """Installing beside a publication FOR ALL TABLES would break that replication, and says what to do instead."""
     await bare_database.execute("CREATE PUBLICATION everything FOR ALL TABLES")
-    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="everything is FOR ALL TABLES") as caught:
+    with pytest.raises(
+        psycopg.errors.ObjectNotInPrerequisiteState, match="everything is FOR ALL TABLES"
+    ) as caught:
         await apply_files(bare_database)
     assert "CREATE PUBLICATION ... FOR TABLE" in (caught.value.diag.message_hint or "")
     assert await bare_database.execute("SELECT to_regnamespace('relay')") == [(None,)]
@@ -141,7 +161,9 @@ async def test_a_role_that_may_create_roles(own_postgres: Postgres) -> None:
     """CREATEROLE and the right to create a schema are enough; nobody else has to help."""
     async with new_database(own_postgres) as database:
         await database.execute(f"CREATE ROLE django LOGIN CREATEROLE PASSWORD '{own_postgres.password}'")
-        await database.execute(f"GRANT CREATE ON DATABASE {database.name} TO django; GRANT CREATE ON SCHEMA public TO django")
+        await database.execute(
+            f"GRANT CREATE ON DATABASE {database.name} TO django; GRANT CREATE ON SCHEMA public TO django"
+        )
         await check_as(database, own_postgres.dsn(database.name, "django"))
 
 
@@ -156,7 +178,12 @@ async def check_as(database: Database, dsn: str) -> None:
     await owner.execute("INSERT INTO payment DEFAULT VALUES")
     assert [event.new for event in await events(database)] == [{"id": 1, "amount": None, "secret": None}]
     assert await drift(database) is None
-    for call in ("relay.prune('0')", "relay.revoke('1', 'test')", "relay.reset()", "relay.unwatch('payment')"):
+    for call in (
+        "relay.prune('0')",
+        "relay.revoke('1', 'test')",
+        "relay.reset()",
+        "relay.unwatch('payment')",
+    ):
         await owner.execute(f"SELECT {call}")  # type: ignore[arg-type]
     foreign = await database.execute(
         "SELECT oid::regclass FROM pg_class WHERE relnamespace = 'relay'::regnamespace AND relowner <> 'relay_owner'::regrole"

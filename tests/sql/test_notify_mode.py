@@ -29,7 +29,11 @@ async def published(database: Database, *statements: str) -> list[dict[str, Any]
             break
         assert len(note.payload.encode()) <= 7900
         payload = json.loads(note.payload)
-        assert (payload.pop("v"), payload.pop("kind"), payload.pop("source")) == (1, "event", "public.payment")
+        assert (payload.pop("v"), payload.pop("kind"), payload.pop("source")) == (
+            1,
+            "event",
+            "public.payment",
+        )
         assert int(payload.pop("xid")) > 0
         assert "T" in payload.pop("at")
         payloads.append(payload)
@@ -80,13 +84,17 @@ async def test_a_key_that_is_too_long_goes_without(watched: Database) -> None:
     await watched.execute("DROP TABLE payment; CREATE TABLE payment (id text PRIMARY KEY)")
     await watch(watched, columns=[], mode="notify")
     await watched.execute("ALTER TABLE payment DROP CONSTRAINT payment_pkey")
-    assert await published(watched, "INSERT INTO payment VALUES (repeat('k', 9000))") == [{"op": "insert", "key": None}]
+    assert await published(watched, "INSERT INTO payment VALUES (repeat('k', 9000))") == [
+        {"op": "insert", "key": None}
+    ]
 
 
 async def test_a_dropped_column_costs_the_image(watched: Database) -> None:
     """As in the outbox, an image that cannot be built leaves the key, and a mark."""
     await watched.execute("ALTER TABLE payment DROP COLUMN status")
-    assert await published(watched, "INSERT INTO payment DEFAULT VALUES") == [{"op": "insert", "key": {"id": 1}}]
+    assert await published(watched, "INSERT INTO payment DEFAULT VALUES") == [
+        {"op": "insert", "key": {"id": 1}}
+    ]
     assert "status" in (await drift(watched) or "")
 
 

@@ -86,7 +86,9 @@ async def test_the_owner_adds_partitions_without_any_right_on_schema_relay(bills
     assert await drift(bills, "public.bill") is None
     owner = await bills.connect()
     await owner.execute(f"SET ROLE {role}")
-    await owner.execute("CREATE TABLE bill_uk PARTITION OF bill FOR VALUES IN ('uk'); INSERT INTO bill VALUES ('uk', 1, 1)")
+    await owner.execute(
+        "CREATE TABLE bill_uk PARTITION OF bill FOR VALUES IN ('uk'); INSERT INTO bill VALUES ('uk', 1, 1)"
+    )
     await owner.execute("ALTER TABLE bill DETACH PARTITION bill_uk")
     await owner.execute("ALTER TABLE bill ATTACH PARTITION bill_uk FOR VALUES IN ('uk')")
     assert len(await events(bills)) == 1

@@ -121,7 +121,9 @@ async def test_prune_refuses_nonsense(watched: Database) -> None:
 
 async def test_old_drift_marks_are_pruned(watched: Database) -> None:
     """Marks of images that could not be built go with the events of their time."""
-    await watched.execute("INSERT INTO relay.drift_mark (source, reason, at) VALUES ('a', 'b', now() - interval '2 days')")
+    await watched.execute(
+        "INSERT INTO relay.drift_mark (source, reason, at) VALUES ('a', 'b', now() - interval '2 days')"
+    )
     await watched.execute("INSERT INTO relay.drift_mark (source, reason) VALUES ('a', 'c')")
     await prune(watched, "1 day")
     assert await watched.execute("SELECT reason FROM relay.drift_mark") == [("c",)]

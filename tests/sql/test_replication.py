@@ -10,7 +10,9 @@ async def test_a_table_fed_by_logical_replication_needs_triggers_that_always_fir
     """watch refuses such a table, and with always => true captures what is replicated and what is written here."""
     with private_server({"wal_level": "logical"}) as server:
         async with new_database(server) as publisher, new_database(server) as subscriber:
-            await publisher.execute("CREATE TABLE t (id int PRIMARY KEY, v int); CREATE PUBLICATION p FOR TABLE t")
+            await publisher.execute(
+                "CREATE TABLE t (id int PRIMARY KEY, v int); CREATE PUBLICATION p FOR TABLE t"
+            )
             # On one server CREATE SUBSCRIPTION would wait for its own transaction to create the slot.
             await publisher.execute("SELECT pg_create_logical_replication_slot('s', 'pgoutput')")
             await subscriber.execute("CREATE TABLE t (id int PRIMARY KEY, v int)")
@@ -23,7 +25,10 @@ async def test_a_table_fed_by_logical_replication_needs_triggers_that_always_fir
                 ((drift,),) = await subscriber.execute("SELECT drift FROM relay.watched")
                 assert "fed by logical replication" in drift
                 await refused(
-                    subscriber, "SELECT relay.watch('t', '{v}')", message="subscription s", hint="always => true"
+                    subscriber,
+                    "SELECT relay.watch('t', '{v}')",
+                    message="subscription s",
+                    hint="always => true",
                 )
                 assert await watch(subscriber, "t", ["v"], always=True) == "changed"
                 assert await subscriber.execute("SELECT drift, always FROM relay.watched") == [(None, True)]
@@ -45,7 +50,9 @@ async def test_a_table_fed_by_logical_replication_needs_triggers_that_always_fir
 async def test_session_replication_role(relay_database: Database) -> None:
     """A session in role replica is captured only with always => true, as PostgreSQL defines it."""
     await watch(relay_database, columns=[])
-    await relay_database.execute("SET session_replication_role = replica; INSERT INTO payment (id) VALUES (1)")
+    await relay_database.execute(
+        "SET session_replication_role = replica; INSERT INTO payment (id) VALUES (1)"
+    )
     assert await events(relay_database) == []
     assert await watch(relay_database, columns=[], always=True) == "changed"
     await relay_database.execute("INSERT INTO payment (id) VALUES (2)")

@@ -13,9 +13,9 @@ async def test_revoke_leaves_a_row_and_gives_a_hint(relay_database: Database) ->
     listener = await relay_database.connect()
     await listener.execute("LISTEN relay")
     await relay_database.execute("SELECT relay.revoke('user 42', 'laptop stolen')")
-    assert await relay_database.execute("SELECT subject, reason, at <= clock_timestamp() FROM relay.revocation") == [
-        ("user 42", "laptop stolen", True)
-    ]
+    assert await relay_database.execute(
+        "SELECT subject, reason, at <= clock_timestamp() FROM relay.revocation"
+    ) == [("user 42", "laptop stolen", True)]
     async for note in listener.notifies(timeout=30, stop_after=1):
         assert json.loads(note.payload) == {"v": 1, "kind": "control", "subject": "user 42"}
 
@@ -23,7 +23,9 @@ async def test_revoke_leaves_a_row_and_gives_a_hint(relay_database: Database) ->
 async def test_revoke_wants_a_subject_and_a_reason(relay_database: Database) -> None:
     """A revocation without a subject or a reason is refused, and so is a subject no token could have."""
     for arguments in ("'', 'why'", "NULL, 'why'", "'42', ''", "'42', NULL", "repeat('x', 1001), 'why'"):
-        await refused(relay_database, f"SELECT relay.revoke({arguments})", message="a subject", hint="laptop stolen")
+        await refused(
+            relay_database, f"SELECT relay.revoke({arguments})", message="a subject", hint="laptop stolen"
+        )
 
 
 async def test_reset_begins_anew_without_stopping_payments(relay_database: Database) -> None:
@@ -37,9 +39,9 @@ async def test_reset_begins_anew_without_stopping_payments(relay_database: Datab
     ((after,),) = await relay_database.execute("SELECT relay.reset()")
     await writer.execute("SET lock_timeout = '1ms'; INSERT INTO payment DEFAULT VALUES; COMMIT")
     assert before != after
-    assert await relay_database.execute("SELECT install_id, horizon::text, horizon_witness FROM relay.state") == [
-        (after, "3:3:", None)
-    ]
+    assert await relay_database.execute(
+        "SELECT install_id, horizon::text, horizon_witness FROM relay.state"
+    ) == [(after, "3:3:", None)]
     assert [event.key for event in await events(relay_database)] == [{"id": 2}, {"id": 3}]
 
 
@@ -77,11 +79,16 @@ async def test_a_restored_dump_captures_again(own_postgres: Postgres) -> None:
     async with new_database(own_postgres) as source, new_database(own_postgres) as target:
         await apply_files(source)
         # Columns that were dropped before leave gaps in the numbering, which a restore closes.
-        await source.execute("CREATE TABLE bill (gap int, id int PRIMARY KEY, amount int, old int); ALTER TABLE bill DROP gap")
+        await source.execute(
+            "CREATE TABLE bill (gap int, id int PRIMARY KEY, amount int, old int); ALTER TABLE bill DROP gap"
+        )
         await watch(source, "bill", ["amount"])
         await source.execute("INSERT INTO bill VALUES (1, 10)")
         dump = subprocess.run(
-            [own_postgres.bindir / "pg_dump", "--dbname", source.dsn], check=True, capture_output=True, timeout=60
+            [own_postgres.bindir / "pg_dump", "--dbname", source.dsn],
+            check=True,
+            capture_output=True,
+            timeout=60,
         )
         subprocess.run(
             [own_postgres.bindir / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "--dbname", target.dsn],

@@ -62,7 +62,13 @@ async def test_the_daemon_may_read_exactly_the_listed_columns(relay_database: Da
         ("CREATE TABLE t (id int)", "t", ["id"], "has no primary key", "ADD PRIMARY KEY"),
         ("CREATE VIEW t AS SELECT 1 AS id", "t", ["id"], "is not a table", "tables beneath"),
         ("CREATE TEMP TABLE t (id int PRIMARY KEY)", "t", ["id"], "temporary", "lasting tables"),
-        ("CREATE TABLE t (id int PRIMARY KEY)", "t", ["id", "nope", "No"], 'no column nope, "No"', "It has: id"),
+        (
+            "CREATE TABLE t (id int PRIMARY KEY)",
+            "t",
+            ["id", "nope", "No"],
+            'no column nope, "No"',
+            "It has: id",
+        ),
         ("CREATE TABLE t (id int PRIMARY KEY)", "t", ["ctid"], "no column ctid", "It has: id"),
         ("", "relay.revocation", ["id"], "relay table", "lasting tables"),
         ("", "pg_catalog.pg_class", ["oid"], "system", "lasting tables"),
@@ -117,12 +123,19 @@ async def test_refusals(
 
 async def test_refusals_of_bad_arguments(relay_database: Database) -> None:
     """A null table, a null list, a null in it and an unknown mode are refused with an example."""
-    await refused(relay_database, "SELECT relay.watch(NULL, '{id}')", message="no such table", hint="schema.table")
-    await refused(relay_database, "SELECT relay.watch(1::regclass, '{id}')", message="no such table", hint="schema")
+    await refused(
+        relay_database, "SELECT relay.watch(NULL, '{id}')", message="no such table", hint="schema.table"
+    )
+    await refused(
+        relay_database, "SELECT relay.watch(1::regclass, '{id}')", message="no such table", hint="schema"
+    )
     await refused(relay_database, "SELECT relay.watch('payment', NULL)", message="null", hint="ARRAY")
     await refused(relay_database, "SELECT relay.watch('payment', '{id,NULL}')", message="null", hint="ARRAY")
     await refused(
-        relay_database, "SELECT relay.watch('payment', '{id}', 'wal')", message="'wal' is unknown", hint="notify"
+        relay_database,
+        "SELECT relay.watch('payment', '{id}', 'wal')",
+        message="'wal' is unknown",
+        hint="notify",
     )
 
 
@@ -130,10 +143,15 @@ async def test_virtual_generated_columns_are_refused(relay_database: Database) -
     """A trigger sees no virtual generated column, so it cannot be listed (PostgreSQL 18 has them)."""
     ((version,),) = await relay_database.execute("SELECT current_setting('server_version_num')::int")
     kind = "VIRTUAL" if version >= 180000 else "STORED"
-    await relay_database.execute(f"ALTER TABLE payment ADD COLUMN cents numeric GENERATED ALWAYS AS (amount * 100) {kind}")
+    await relay_database.execute(
+        f"ALTER TABLE payment ADD COLUMN cents numeric GENERATED ALWAYS AS (amount * 100) {kind}"
+    )
     if kind == "VIRTUAL":
         await refused(
-            relay_database, "SELECT relay.watch('payment', '{cents}')", message="virtual generated", hint="STORED"
+            relay_database,
+            "SELECT relay.watch('payment', '{cents}')",
+            message="virtual generated",
+            hint="STORED",
         )
     else:
         assert await watch(relay_database, columns=["cents"]) == "watching"
@@ -142,11 +160,16 @@ async def test_virtual_generated_columns_are_refused(relay_database: Database) -
 async def test_only_the_owner_may_watch(relay_database: Database) -> None:
     """A member of relay_owner who does not own the table is told who has to do it."""
     role = f"other_{relay_database.name}"
-    await relay_database.execute(f"CREATE ROLE {role}; GRANT relay_owner TO {role}; GRANT SELECT ON payment TO {role}")
+    await relay_database.execute(
+        f"CREATE ROLE {role}; GRANT relay_owner TO {role}; GRANT SELECT ON payment TO {role}"
+    )
     try:
         await relay_database.execute(f"SET ROLE {role}")
         await refused(
-            relay_database, "SELECT relay.watch('payment', '{id}')", message=f"{role} does not own it", hint="as postgres"
+            relay_database,
+            "SELECT relay.watch('payment', '{id}')",
+            message=f"{role} does not own it",
+            hint="as postgres",
         )
     finally:
         await relay_database.execute("RESET ROLE")
@@ -159,10 +182,16 @@ async def test_a_busy_table_is_given_up(relay_database: Database) -> None:
     writer = await relay_database.connect()
     await writer.execute("BEGIN; INSERT INTO payment DEFAULT VALUES; INSERT INTO idle VALUES (1)")
     await refused(
-        relay_database, "SELECT relay.watch('payment', '{id}')", message="payment is busy, try again", hint="pg_locks"
+        relay_database,
+        "SELECT relay.watch('payment', '{id}')",
+        message="payment is busy, try again",
+        hint="pg_locks",
     )
     await refused(
-        relay_database, "SELECT relay.unwatch('idle')", message="idle is busy, try again", hint="pg_stat_activity"
+        relay_database,
+        "SELECT relay.unwatch('idle')",
+        message="idle is busy, try again",
+        hint="pg_stat_activity",
     )
     await writer.execute("COMMIT")
     assert await relay_database.execute("SELECT source FROM relay.watch_list") == [("public.idle",)]
@@ -176,7 +205,8 @@ async def test_watching_the_same_takes_no_lock(relay_database: Database) -> None
     await holder.execute("BEGIN; LOCK TABLE payment IN ACCESS EXCLUSIVE MODE")
     await caller.execute("BEGIN; SELECT relay.watch('payment', '{amount,status,metadata}')")
     locks = await relay_database.execute(
-        "SELECT mode FROM pg_locks WHERE relation = 'payment'::regclass AND pid <> %s", holder.info.backend_pid
+        "SELECT mode FROM pg_locks WHERE relation = 'payment'::regclass AND pid <> %s",
+        holder.info.backend_pid,
     )
     assert locks == []
 
@@ -196,7 +226,10 @@ async def test_other_columns_wait_for_no_writer(relay_database: Database) -> Non
     [
         ('ALTER TABLE payment DISABLE TRIGGER "!relay_capture"', "a trigger is disabled on payment"),
         ("ALTER TABLE payment DISABLE TRIGGER ALL", "a trigger is disabled on payment"),
-        ('ALTER TABLE payment ENABLE REPLICA TRIGGER "!relay_capture"', "a trigger fires at the wrong times on payment"),
+        (
+            'ALTER TABLE payment ENABLE REPLICA TRIGGER "!relay_capture"',
+            "a trigger fires at the wrong times on payment",
+        ),
         ('DROP TRIGGER "!relay_capture" ON payment', "a trigger is missing on payment"),
         ('DROP TRIGGER "!relay_truncate" ON payment', "a trigger is missing on payment"),
         (
@@ -245,7 +278,10 @@ async def test_a_table_that_took_the_name_of_another(relay_database: Database) -
         "ALTER TABLE payment RENAME TO payment_old; CREATE TABLE payment (LIKE payment_old INCLUDING ALL)"
     )
     await refused(
-        relay_database, "SELECT relay.watch('payment', '{id}')", message="payment_old, watched before", hint="unwatch"
+        relay_database,
+        "SELECT relay.watch('payment', '{id}')",
+        message="payment_old, watched before",
+        hint="unwatch",
     )
     await watch(relay_database, "payment_old")
     assert await watch(relay_database, "payment") == "watching"
@@ -300,9 +336,20 @@ async def test_the_daemons_role_reads_what_it_needs(relay_database: Database) ->
     role = f"daemon_{relay_database.name}"
     await relay_database.execute(f"CREATE ROLE {role}; GRANT relay_reader TO {role}; SET ROLE {role}")
     try:
-        for relation in ("event", "state", "revocation", "watched", "drift", "status", "fingerprint()", "watch_list"):
+        for relation in (
+            "event",
+            "state",
+            "revocation",
+            "watched",
+            "drift",
+            "status",
+            "fingerprint()",
+            "watch_list",
+        ):
             await relay_database.execute(f"SELECT * FROM relay.{relation}")
-        await relay_database.execute("SELECT relay.prune('1 day'), relay.request_gate(), relay.release_gate()")
+        await relay_database.execute(
+            "SELECT relay.prune('1 day'), relay.request_gate(), relay.release_gate()"
+        )
         for forbidden in (
             "DELETE FROM relay.event",
             "SELECT relay.reset()",
