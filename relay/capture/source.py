@@ -17,10 +17,10 @@ from relay.capture.link import open_session
 from relay.capture.period import Periods
 from relay.capture.publisher import Sink, StatusSink, in_sink
 from relay.capture.replay import Resumed
+from relay.capture.rows import Rows, RowsQuery, SqlCondition
 from relay.capture.session import Session
 from relay.capture.snapshot import Snapshot
 from relay.capture.stats import Observer, Stats
-from relay.capture.tables import Rows, RowsQuery, SqlCondition
 from relay.config import Settings
 from relay.errors import CaptureDegraded
 

@@ -4,63 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import psycopg
 from psycopg import sql
 
 from relay.capture import queries
 from relay.capture.literal import array_literal
+from relay.capture.rows import RowsQuery, SqlCondition
 from relay.capture.session import Session
-from relay.capture.snapshot import Snapshot
 from relay.errors import FilterRefused, MappingError
 from relay.jsontext import decode
 
-__all__ = ["Rows", "RowsQuery", "SqlCondition", "rows", "statement"]
+__all__ = ["rows", "statement"]
 
 _COMPARISONS: Final = {"eq": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 _ORDERED: Final = frozenset({"gt", "gte", "lt", "lte"})
 _ORDER = re.compile(r"\s*(\w+)(?:\s+(asc|desc))?(?:\s+nulls\s+(first|last))?\s*", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class SqlCondition:
-    """A condition on one column. ``values`` are texts in the column's notation: one, several for ``in``, or none."""
-
-    column: str
-    op: Literal["eq", "in", "gt", "gte", "lt", "lte", "is_null", "not_null"]
-    values: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class RowsQuery:
-    """Rows of ``table`` (schema.table) that meet all ``conditions``, in ``order`` ("created_at desc, id"; empty: any).
-
-    At most ``scan_limit`` rows are read. ``limit`` is how many are wanted: when nothing is left to check elsewhere,
-    the two are the same.
-    """
-
-    table: str
-    columns: tuple[str, ...]
-    conditions: tuple[SqlCondition, ...] = ()
-    order: str = ""
-    limit: int = 100
-    scan_limit: int = 10000
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """``rows`` as the triggers would have captured them. ``exhausted``: there are no more that meet the conditions.
-
-    ``snapshot`` is the part that survives a crash of the snapshot they were read in: it sees every event they include.
-    """
-
-    rows: tuple[dict[str, Any], ...]
-    snapshot: Snapshot
-    as_of: datetime
-    exhausted: bool
 
 
 async def rows(session: Session, query: RowsQuery) -> tuple[tuple[dict[str, Any], ...], bool]:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from relay.capture.tables import SqlCondition
+from relay.capture.rows import SqlCondition
 from relay.routing.channel import Channel, Field, Lookup
 from relay.routing.conditions import Condition
 from relay.routing.view import View
