@@ -13,10 +13,10 @@ T = TypeVar("T")
 
 
 @overload
-async def eventually(condition: Callable[[], Awaitable[T]], *, within: float = ...) -> T: ...
+async def eventually(condition: Callable[..., Awaitable[T]], *, within: float = ...) -> T: ...
 @overload
-async def eventually(condition: Callable[[], T], *, within: float = ...) -> T: ...
-async def eventually(condition: Callable[[], Any], *, within: float = 20.0) -> Any:
+async def eventually(condition: Callable[..., T], *, within: float = ...) -> T: ...
+async def eventually(condition: Callable[..., Any], *, within: float = 20.0) -> Any:
     """Call ``condition``, plain or async, until its result is truthy, and return that.
 
     An AssertionError inside the condition counts as "not yet". After ``within`` seconds the last one is
