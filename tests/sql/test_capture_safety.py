@@ -151,7 +151,7 @@ async def test_writers_need_no_right_on_schema_relay(relay_database: Database) -
         f" EXECUTE FUNCTION relay.{capture}('public.payment')",
     ):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            await writer.execute(sql.SQL(attempt))  # type: ignore[arg-type]
+            await writer.execute(sql.SQL(attempt))
 
 
 async def test_nothing_in_schema_relay_is_public(relay_database: Database) -> None:
@@ -168,8 +168,10 @@ async def test_nothing_in_schema_relay_is_public(relay_database: Database) -> No
     )
     assert unpinned == []
     foreign = await relay_database.execute(
-        "SELECT oid::regclass::text FROM pg_class WHERE relnamespace = 'relay'::regnamespace AND relowner <> 'relay_owner'::regrole"
-        " UNION SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'relay'::regnamespace AND proowner <> 'relay_owner'::regrole"
+        "SELECT oid::regclass::text FROM pg_class"
+        " WHERE relnamespace = 'relay'::regnamespace AND relowner <> 'relay_owner'::regrole"
+        " UNION SELECT oid::regprocedure::text FROM pg_proc"
+        " WHERE pronamespace = 'relay'::regnamespace AND proowner <> 'relay_owner'::regrole"
     )
     assert foreign == []
 
@@ -182,7 +184,8 @@ async def test_a_hostile_search_path_changes_nothing(relay_database: Database) -
         """CREATE SCHEMA evil; CREATE TABLE evil.calls (what text); CREATE TABLE evil.event (LIKE relay.event);
            CREATE FUNCTION evil.lower(text) RETURNS text LANGUAGE plpgsql AS
              $$ BEGIN INSERT INTO evil.calls VALUES ('lower'); RETURN 'forged'; END $$;
-           CREATE FUNCTION evil.jsonb_build_object(VARIADIC "any") RETURNS jsonb LANGUAGE internal AS 'jsonb_build_object';
+           CREATE FUNCTION evil.jsonb_build_object(VARIADIC "any") RETURNS jsonb
+             LANGUAGE internal AS 'jsonb_build_array';
            CREATE FUNCTION evil.pg_try_advisory_xact_lock_shared(bigint) RETURNS boolean LANGUAGE plpgsql AS
              $$ BEGIN INSERT INTO evil.calls VALUES ('lock'); RETURN true; END $$;
            CREATE FUNCTION evil.same(record, record) RETURNS boolean LANGUAGE plpgsql AS

@@ -104,7 +104,7 @@ async def test_a_trigger_disabled_on_one_partition_is_seen_and_mended(bills: Dat
 
 
 async def test_detaching_a_partition_changes_the_fingerprint(bills: Database) -> None:
-    """Rows that leave with a partition leave no event, so the fingerprint has to tell; unwatch clears the partition too."""
+    """Rows that leave with a partition leave no event, so the fingerprint tells; unwatch clears it too."""
     before = await bills.execute("SELECT fingerprint FROM relay.fingerprint()")
     await bills.execute("ALTER TABLE bill DETACH PARTITION bill_us")
     assert await bills.execute("SELECT fingerprint FROM relay.fingerprint()") != before

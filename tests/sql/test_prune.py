@@ -61,7 +61,7 @@ async def test_the_witness_goes_when_there_is_a_newer_one(watched: Database) -> 
 
 
 async def test_what_is_not_committed_is_not_pruned(watched: Database) -> None:
-    """Events of a transaction that runs while the position is noted stay, also after it ends; younger ones of others go."""
+    """Events of a transaction that ran while the position was noted stay; younger ones of others go."""
     writer = await watched.connect()
     await writer.execute("BEGIN; INSERT INTO payment DEFAULT VALUES")
     await watched.execute("INSERT INTO payment DEFAULT VALUES")
@@ -121,16 +121,14 @@ async def test_prune_refuses_nonsense(watched: Database) -> None:
 
 async def test_old_drift_marks_are_pruned(watched: Database) -> None:
     """Marks of images that could not be built go with the events of their time."""
-    await watched.execute(
-        "INSERT INTO relay.drift_mark (source, reason, at) VALUES ('a', 'b', now() - interval '2 days')"
-    )
+    await watched.execute("INSERT INTO relay.drift_mark VALUES ('a', 'b', now() - interval '2 days')")
     await watched.execute("INSERT INTO relay.drift_mark (source, reason) VALUES ('a', 'c')")
     await prune(watched, "1 day")
     assert await watched.execute("SELECT reason FROM relay.drift_mark") == [("c",)]
 
 
 async def test_a_position_that_covers_the_horizon_misses_nothing(watched: Database) -> None:
-    """Whatever transactions overlap and whenever is pruned: if a position has seen the horizon, all it lacks is there."""
+    """However transactions overlap: if a position has seen the horizon, all that it lacks is there."""
     chance = random.Random(20)
     writers = [await watched.connect() for _ in range(5)]
     busy: set[int] = set()

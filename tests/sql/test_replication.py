@@ -19,7 +19,8 @@ async def test_a_table_fed_by_logical_replication_needs_triggers_that_always_fir
             await apply_files(subscriber)
             await watch(subscriber, "t", ["v"])
             await subscriber.execute(
-                f"CREATE SUBSCRIPTION s CONNECTION '{publisher.dsn}' PUBLICATION p WITH (create_slot = false, copy_data = false)"
+                f"CREATE SUBSCRIPTION s CONNECTION '{publisher.dsn}' PUBLICATION p"
+                " WITH (create_slot = false, copy_data = false)"
             )
             try:
                 ((drift,),) = await subscriber.execute("SELECT drift FROM relay.watched")

@@ -50,8 +50,9 @@ async def test_status_is_one_row(relay_database: Database) -> None:
     await watch(relay_database)
     await relay_database.execute("INSERT INTO payment DEFAULT VALUES")
     rows = await relay_database.execute(
-        "SELECT schema_version, outbox_bytes > 0, oldest_event = (SELECT at FROM relay.event), queue_usage >= 0, listeners,"
-        " server_version = current_setting('server_version'), alarm, at_home, asleep, tables, tables_with_drift FROM relay.status"
+        "SELECT schema_version, outbox_bytes > 0, oldest_event = (SELECT at FROM relay.event), queue_usage >= 0,"
+        " listeners, server_version = current_setting('server_version'), alarm, at_home, asleep, tables,"
+        " tables_with_drift FROM relay.status"
     )
     assert rows == [(1, True, True, True, 0, True, True, True, False, 1, 0)]
     await relay_database.execute("ALTER TABLE payment RENAME COLUMN status TO state")
@@ -80,7 +81,7 @@ async def test_a_restored_dump_captures_again(own_postgres: Postgres) -> None:
         await apply_files(source)
         # Columns that were dropped before leave gaps in the numbering, which a restore closes.
         await source.execute(
-            "CREATE TABLE bill (gap int, id int PRIMARY KEY, amount int, old int); ALTER TABLE bill DROP gap"
+            "CREATE TABLE bill (gap int, id int PRIMARY KEY, amount int); ALTER TABLE bill DROP gap"
         )
         await watch(source, "bill", ["amount"])
         await source.execute("INSERT INTO bill VALUES (1, 10)")
