@@ -27,7 +27,7 @@ from relay.routing.outlet import Bundle
 if TYPE_CHECKING:
     from relay.gateway.auth import Identity
     from relay.gateway.services import Services
-    from relay.routing.hub import Subscriber
+    from relay.routing.groups import Subscriber
     from relay.routing.policies import Grants
 
 __all__ = ["Connection", "Subscribing"]

@@ -40,12 +40,12 @@ class Dialogue:
     __slots__ = (
         "_admission",
         "_allowance",
-        "_connection",
         "_door",
         "_joined",
         "_services",
         "_subscribing",
         "_ws",
+        "connection",
     )
 
     def __init__(
@@ -64,12 +64,12 @@ class Dialogue:
         self._services = services
         self._subscribing = subscribing
         self._joined = joined
-        self._connection = Connection(ws, services)
+        self.connection = Connection(ws, services)
         self._allowance = Allowance(services.settings.limits.messages_per_minute, time.monotonic())
 
     async def run(self) -> None:
         """From the upgrade to the lost connection. Never raises, never leaves the connection open."""
-        connection = self._connection
+        connection = self.connection
         try:
             self._begin()
             await self._listen()
@@ -86,15 +86,15 @@ class Dialogue:
     def _begin(self) -> None:
         refused, identity = self._admission.refusal, self._admission.identity
         if refused is not None:
-            self._connection.fail(refused.code, str(refused))
+            self.connection.fail(refused.code, str(refused))
         elif identity is not None:
             self._accept(identity)
         else:
             seconds = self._services.settings.server.first_message_seconds
-            self._connection.watch(seconds, lambda: self._connection.fail("token_missing"))
+            self.connection.watch(seconds, lambda: self.connection.fail("token_missing"))
 
     def _accept(self, identity: Identity) -> None:
-        connection = self._connection
+        connection = self.connection
         connection.identity = self._admission.identity = identity
         grants = self._door.grants_or_end(connection)
         if grants is None:
@@ -106,7 +106,7 @@ class Dialogue:
         self._joined(connection)
 
     async def _listen(self) -> None:
-        connection, ws = self._connection, self._ws
+        connection, ws = self.connection, self._ws
         while True:
             message = await ws.recv()
             if connection.ended:
@@ -124,24 +124,24 @@ class Dialogue:
         except requests.BadRequest as bad:
             metrics.requests_total.labels("bad").inc()
             if self._admission.identity is None and CODES[bad.code].close is None:
-                self._connection.fail("token_missing", "the first message must be auth")
+                self.connection.fail("token_missing", "the first message must be auth")
             else:
-                self._connection.fail(bad.code, bad.message, id=bad.id)
+                self.connection.fail(bad.code, bad.message, id=bad.id)
             return
         metrics.requests_total.labels(request.type).inc()
         if isinstance(request, requests.Auth):
             await self._authenticate(request)
         elif self._admission.identity is None:
-            self._connection.fail("token_missing", "the first message must be auth", id=request.id)
+            self.connection.fail("token_missing", "the first message must be auth", id=request.id)
         elif isinstance(request, requests.Subscribe):
-            self._connection.subscriptions.subscribe(request)
+            self.connection.subscriptions.subscribe(request)
         elif isinstance(request, requests.Unsubscribe):
-            self._connection.subscriptions.unsubscribe(request)
+            self.connection.subscriptions.unsubscribe(request)
         else:
-            self._connection.send(Pong(id=request.id).encode())
+            self.connection.send(Pong(id=request.id).encode())
 
     async def _authenticate(self, request: requests.Auth) -> None:
-        connection = self._connection
+        connection = self.connection
         try:
             identity = await self._door.verify(request.token)
         except TokenRefused as refused:
@@ -162,7 +162,7 @@ class Dialogue:
             self._refresh(identity)
 
     def _refresh(self, identity: Identity) -> None:
-        connection = self._connection
+        connection = self.connection
         connection.identity = identity
         grants = self._door.grants_or_end(connection)
         if grants is not None:

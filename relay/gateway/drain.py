@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 
 from relay.gateway.connection import Connection
 from relay.gateway.heartbeat import sliced
@@ -19,21 +19,14 @@ SPREAD_MS = 2000
 SPREAD_PER_CONNECTION_MS = 2
 
 
-async def drain(
-    connections: Callable[[], Collection[Connection]], empty: asyncio.Event, seconds: float
-) -> None:
-    """Say goodbye to all and wait until they are gone, at most ``seconds``; then cut those that are left.
+async def drain(connections: Collection[Connection], empty: asyncio.Event) -> None:
+    """Say goodbye to all of ``connections`` and wait until they are gone. Nobody may be added meanwhile.
 
-    ``empty`` is set by the caller while there is no connection. Nobody may be added meanwhile.
+    ``empty`` is set by the owner of ``connections`` while there is none.
     """
-    spread = max(SPREAD_MS, SPREAD_PER_CONNECTION_MS * len(connections()))
-    try:
-        async with asyncio.timeout(seconds):
-            for some in sliced(connections()):
-                for connection in some:
-                    connection.goodbye("restart", retry_after_ms=FIRST_MS + random.randint(0, spread))
-                await asyncio.sleep(0)
-            await empty.wait()
-    except TimeoutError:
-        for connection in list(connections()):
-            connection.abort()
+    spread = max(SPREAD_MS, SPREAD_PER_CONNECTION_MS * len(connections))
+    for some in sliced(connections):
+        for connection in some:
+            connection.goodbye("restart", retry_after_ms=FIRST_MS + random.randint(0, spread))
+        await asyncio.sleep(0)
+    await empty.wait()

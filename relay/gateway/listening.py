@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import errno
+import resource
 import socket
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
+import structlog
 from websockets.asyncio.server import Server, ServerConnection, serve
 
 from relay.errors import ConfigError
 from relay.gateway.library import LOGGER
 from relay.gateway.websocket import WebSocket
 
-__all__ = ["TLS_SECONDS", "listen"]
+__all__ = ["TLS_SECONDS", "allow_files", "listen"]
 
 #: Seconds for the TLS handshake, and for the closing handshake of a connection that the library closes.
 TLS_SECONDS = 10.0
@@ -22,12 +25,40 @@ CLOSE_SECONDS = 5.0
 FRAMES_WAITING = 8
 #: Bytes in the write buffer above which ``send_all`` waits for the client.
 PACE_BYTES = 65536
+#: Files that the process has open besides client connections.
+OTHER_FILES = 100
+
+log = structlog.get_logger(__name__)
+
+
+def allow_files(connections: int) -> None:
+    """Raise the limit on open files so that ``connections`` fit, as far as this process may; else say so."""
+    need = connections + OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= need:
+        return
+    reach = need if hard == resource.RLIM_INFINITY else min(need, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (reach, hard))
+    if reach < need:
+        log.warning(
+            "too few open files allowed", allowed=reach, needed=need, remedy="raise ulimit -n, or LimitNOFILE"
+        )
 
 
 async def listen(
-    key: str, host: str, port: int, *, handler: Callable[[ServerConnection], Awaitable[None]], **options: Any
+    key: str,
+    host: str,
+    port: int,
+    *,
+    handler: Callable[[ServerConnection], Awaitable[None]],
+    sockets: set[WebSocket],
+    most: int,
+    **options: Any,
 ) -> Server:
-    """Listen on ``host:port``. Raises ConfigError that names the setting ``key``."""
+    """Listen on ``host:port``; ``sockets`` holds the TCP connections there are, at most ``most``.
+
+    Raises ConfigError that names the setting ``key``.
+    """
     try:
         return await serve(
             handler,
@@ -41,7 +72,7 @@ async def listen(
             max_queue=FRAMES_WAITING,
             write_limit=PACE_BYTES,
             logger=LOGGER,
-            create_connection=WebSocket,
+            create_connection=partial(WebSocket, sockets=sockets, most=most),  # type: ignore[arg-type]
             backlog=1024,
             **options,
         )

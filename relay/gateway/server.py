@@ -22,7 +22,7 @@ from relay.gateway.connection import Connection, Subscribing
 from relay.gateway.dialogue import Dialogue
 from relay.gateway.drain import drain
 from relay.gateway.heartbeat import Heartbeat
-from relay.gateway.listening import TLS_SECONDS, listen
+from relay.gateway.listening import TLS_SECONDS, allow_files, listen
 from relay.gateway.operations import Operations
 from relay.gateway.pages import Pages
 from relay.gateway.routes import Routes, in_json, select_subprotocol
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from relay.gateway.services import Services
 
 __all__ = ["Gateway"]
+
+#: TCP connections to the operations address at a time.
+OPERATORS = 100
 
 log = structlog.get_logger(__name__)
 
@@ -50,7 +53,9 @@ class Gateway:
         self._door = Door(services)
         self._routes = Routes(services, self._door, Pages(web_directory()))
         self._connections: set[Connection] = set()
-        self._open: set[WebSocket] = set()
+        self._everybody: set[Connection] = set()  # those too who have not shown a token yet
+        self._sockets: set[WebSocket] = set()
+        self._ops_sockets: set[WebSocket] = set()
         self._empty = asyncio.Event()
         self._empty.set()
         self._heartbeat = Heartbeat(services, lambda: self._connections)
@@ -64,11 +69,14 @@ class Gateway:
         """Listen on both addresses. Raises ConfigError when one of them cannot be had."""
         server = self._services.settings.server
         self._tls = tls.context(server)
+        allow_files(self._services.settings.limits.connections)
         public = await listen(
             "server.port",
             server.host,
             server.port,
             handler=self._converse,
+            sockets=self._sockets,
+            most=2 * self._services.settings.limits.connections,
             process_request=self._routes,
             process_response=in_json,
             select_subprotocol=select_subprotocol,
@@ -84,6 +92,8 @@ class Gateway:
                     server.ops_host,
                     server.ops_port,
                     handler=_never,
+                    sockets=self._ops_sockets,
+                    most=OPERATORS,
                     process_request=Operations(self.unready),
                 )
             except ConfigError:
@@ -142,48 +152,60 @@ class Gateway:
     async def drain(self) -> None:
         """Take nobody in any more, say goodbye to all, and return when they are gone or the time is up."""
         self._routes.draining = True
-        await drain(lambda: self._connections, self._empty, self._services.settings.server.drain_seconds)
-        for ws in list(self._open):
-            ws.transport.abort()  # upgraded, but never authenticated
+        # The library leaves connections alone: it would close them with a code of its own. The operations
+        # address stays to the last, for /readyz to say why no client should be sent here.
+        self._servers[0].close(close_connections=False)
+        try:
+            async with asyncio.timeout(self._services.settings.server.drain_seconds):
+                await drain(self._everybody, self._empty)
+                await self._servers[0].wait_closed()
+        except TimeoutError:
+            log.warning("clients cut off at the end of the drain", connections=len(self._sockets))
         for server in self._servers:
-            # Connections are left alone: the library would close them with a code of its own.
             server.close(close_connections=False)
+        for ws in self._sockets | self._ops_sockets:
+            ws.transport.abort()
         for server in self._servers:
             await server.wait_closed()
+
+    def abort(self) -> None:
+        """Close everything at once, without a word. For a relay that is cancelled; after a drain it does nothing."""
+        for ws in self._sockets | self._ops_sockets:
+            ws.transport.abort()
+        for server in self._servers:
+            server.server.close()
 
     # Connections.
 
     async def _converse(self, ws: ServerConnection) -> None:
         assert isinstance(ws, WebSocket)
         assert ws.admission is not None
-        self._open.add(ws)
-        mine: list[Connection] = []
-
-        def joined(connection: Connection) -> None:
-            mine.append(connection)
-            self._connections.add(connection)
-            self._empty.clear()
-            metrics.connections_total.inc()
-            metrics.connections.set(len(self._connections))
-            if self._degraded is not None:
-                connection.send(self._degraded.encode())
-
         dialogue = Dialogue(
             ws,
             ws.admission,
             door=self._door,
             services=self._services,
             subscribing=self._subscribing,
-            joined=joined,
+            joined=self._joined,
         )
+        connection = dialogue.connection
+        self._everybody.add(connection)
+        self._empty.clear()
         try:
             await dialogue.run()
         finally:
-            self._open.discard(ws)
-            self._connections.difference_update(mine)
+            self._everybody.discard(connection)
+            self._connections.discard(connection)
             metrics.connections.set(len(self._connections))
-            if not self._connections:
+            if not self._everybody:
                 self._empty.set()
+
+    def _joined(self, connection: Connection) -> None:
+        self._connections.add(connection)
+        metrics.connections_total.inc()
+        metrics.connections.set(len(self._connections))
+        if self._degraded is not None:
+            connection.send(self._degraded.encode())
 
     def _review(self, connection: Connection, *, regrant: bool) -> None:
         """Whether ``connection`` may go on, and with what."""

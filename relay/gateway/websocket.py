@@ -56,8 +56,12 @@ class WebSocket(ServerConnection):
     head_seconds = HEAD_SECONDS
     answer_seconds = ANSWER_SECONDS
 
-    def __init__(self, protocol: ServerProtocol, server: Server, **options: Any) -> None:
+    def __init__(
+        self, protocol: ServerProtocol, server: Server, *, sockets: set[WebSocket], most: int, **options: Any
+    ) -> None:
         super().__init__(protocol, server, **options)
+        self._sockets = sockets
+        self._most = most
         # One logger for all connections, in place of an adapter with a back-reference for each.
         self.logger = self.protocol.logger = LOGGER
         self.admission: Admission | None = None
@@ -108,10 +112,14 @@ class WebSocket(ServerConnection):
             with contextlib.suppress(OSError):
                 plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         super().connection_made(transport)
+        self._sockets.add(self)
+        if len(self._sockets) > self._most:
+            self.transport.abort()  # somebody opens connections and asks for nothing
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The end, however it came."""
         super().connection_lost(exc)
+        self._sockets.discard(self)
         if self._cut is not None:
             self._cut.cancel()
             self._cut = None

@@ -17,7 +17,7 @@ from relay.gateway import connection as connection_module
 from relay.gateway import heartbeat as heartbeat_module
 from relay.gateway.websocket import WebSocket
 from relay.messages.frames import Withheld
-from tests.support.gateway import Room, Status, make_settings, make_token, opened, read_all
+from tests.support.gateway import Room, make_settings, make_token, opened, read_all, status
 from tests.support.waiting import eventually
 
 
@@ -432,7 +432,7 @@ async def test_everybody_is_told_about_the_capture_side() -> None:
     """capture_status reaches who is connected, and who connects while it is degraded."""
     async with opened() as room, room.client() as client:
         await welcome(client)
-        room.gateway.capture_status(Status(False, reason="connection refused"))
+        room.gateway.capture_status(status(False, reason="connection refused"))
         degraded = await hear(client)
         assert (degraded["type"], degraded["status"], degraded["reason"]) == (
             "capture_status",
@@ -442,7 +442,7 @@ async def test_everybody_is_told_about_the_capture_side() -> None:
         async with room.client() as late:
             await welcome(late)
             assert await hear(late) == degraded
-        room.gateway.capture_status(Status(True))
+        room.gateway.capture_status(status(True))
         healthy = await hear(client)
         assert (healthy["status"], "reason" in healthy) == ("ok", False)
         async with room.client() as later:

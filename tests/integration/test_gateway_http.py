@@ -9,15 +9,15 @@ import pytest
 
 from relay.errors import ConfigError
 from relay.gateway.websocket import WebSocket
-from tests.support.gateway import PATH, Status, ask, free_port, make_settings, make_token, opened
+from tests.support.gateway import PATH, ask, free_port, make_settings, make_token, opened, status
 
 
 async def test_health_is_always_ok() -> None:
     """/healthz answers as long as the process does, degraded or not, and says nothing more."""
     async with opened() as room:
-        room.gateway.capture_status(Status(False, reason="connection refused"))
-        status, headers, body = await ask(room.port, "GET /healthz")
-        assert (status, json.loads(body)) == (200, {"status": "ok"})
+        room.gateway.capture_status(status(False, reason="connection refused"))
+        code, headers, body = await ask(room.port, "GET /healthz")
+        assert (code, json.loads(body)) == (200, {"status": "ok"})
         assert headers["content-type"] == "application/json"
         assert headers["cache-control"] == "no-store"
         assert "server" not in headers
@@ -116,15 +116,15 @@ async def test_readiness_follows_the_capture_side() -> None:
     """/readyz is 503 with the reason while capture is degraded; it lives on the operations address alone."""
     port = free_port()
     async with opened(make_settings(server={"ops_port": port})) as room:
-        status, _, body = await ask(port, "GET /readyz")
-        assert (status, json.loads(body)) == (200, {"status": "ready"})
-        room.gateway.capture_status(Status(False, reason="connection refused"))
-        status, _, body = await ask(port, "GET /readyz")
-        assert (status, json.loads(body)) == (
+        code, _, body = await ask(port, "GET /readyz")
+        assert (code, json.loads(body)) == (200, {"status": "ready"})
+        room.gateway.capture_status(status(False, reason="connection refused"))
+        code, _, body = await ask(port, "GET /readyz")
+        assert (code, json.loads(body)) == (
             503,
             {"status": "unready", "reason": "capture degraded: connection refused"},
         )
-        room.gateway.capture_status(Status(True))
+        room.gateway.capture_status(status(True))
         assert (await ask(port, "GET /readyz"))[0] == 200
         assert (await ask(port, "GET /healthz"))[0] == 200
         for path in ("/readyz", "/metrics"):

@@ -8,7 +8,7 @@ import json
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,6 +16,7 @@ import jwt
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from relay.capture.batch import CaptureStatus
 from relay.config import Settings
 from relay.errors import CaptureDegraded
 from relay.gateway.auth import Authenticator
@@ -35,13 +36,13 @@ __all__ = [
     "FakeCapture",
     "FakeHub",
     "Room",
-    "Status",
     "ask",
     "free_port",
     "make_settings",
     "make_token",
     "opened",
     "read_all",
+    "status",
 ]
 
 SECRET = "a secret that is long enough for HS256, made for tests alone"
@@ -68,13 +69,9 @@ def make_settings(**sections: Mapping[str, Any]) -> Settings:
     return Settings.model_validate(base)
 
 
-@dataclass(frozen=True)
-class Status:
+def status(ok: bool, reason: str = "") -> CaptureStatus:
     """What the capture side reports of itself."""
-
-    ok: bool
-    since: datetime = field(default_factory=lambda: datetime.now(UTC))
-    reason: str = ""
+    return CaptureStatus(ok, datetime.now(UTC), reason)
 
 
 @dataclass(frozen=True)

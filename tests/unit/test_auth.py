@@ -72,7 +72,7 @@ def claims(**over: Any) -> dict[str, Any]:
     return {name: value for name, value in base.items() if value is not None}
 
 
-def signed(key: Any = SECRET, algorithm: str = "HS256", headers: Any = None, **over: Any) -> str:
+def signed(key: Any = SECRET, algorithm: str = "HS256", headers: Any = None, /, **over: Any) -> str:
     """A token with good claims except ``over``."""
     return jwt.encode(claims(**over), key, algorithm=algorithm, headers=headers)
 
@@ -101,7 +101,7 @@ async def test_what_is_no_jwt_is_invalid(token: str) -> None:
 @pytest.mark.parametrize("claim", ["exp", "iat", "sub", "aud"])
 async def test_a_missing_claim_is_named(claim: str) -> None:
     """exp, iat, sub and aud are required; the refusal names the one that is missing."""
-    refused = await refusal(signed(**{claim: None}))
+    refused = await refusal(signed(SECRET, **{claim: None}))
     assert refused.code == "token_invalid"
     assert claim in str(refused)
 
@@ -159,7 +159,7 @@ async def test_every_secret_of_a_rotation_is_good() -> None:
 
 async def test_an_unsigned_token_is_refused() -> None:
     """``alg: none`` is never accepted, whatever the spelling."""
-    assert (await refusal(jwt.encode(claims(), None, algorithm="none"))).code == "token_invalid"
+    assert (await refusal(jwt.encode(claims(), "", algorithm="none"))).code == "token_invalid"
     head = base64.urlsafe_b64encode(b'{"alg":"NoNe","typ":"JWT"}').rstrip(b"=").decode()
     body = signed().split(".")[1]
     assert (await refusal(f"{head}.{body}.")).code == "token_invalid"
