@@ -42,6 +42,9 @@ class Errand:
     def expect(self, epoch: Epoch | None) -> None:
         """From now on only a session of ``epoch`` will do; None: the relay has no connection, so nobody is served."""
         self._expected = epoch
+        if epoch is None:
+            # What took the other sessions may have taken this one; it would only be found out by the next caller.
+            self._epoch = None
 
     @contextlib.asynccontextmanager
     async def session(self, doing: str) -> AsyncIterator[Session]:

@@ -191,7 +191,7 @@ class Postgres:
         for _ in range(int(START_SECONDS / LOOK_SECONDS)):
             # postmaster.pid: line 1 is the process id, line 8 the state. A crash leaves the old file behind.
             lines = self._postmaster_pid()
-            if len(lines) >= 8 and lines[7].strip() == "ready" and int(lines[0]) != before:
+            if len(lines) >= 8 and lines[7].strip() in ("ready", "standby") and int(lines[0]) != before:
                 self.pid = int(lines[0])
                 return
             with contextlib.suppress(subprocess.TimeoutExpired):

@@ -55,7 +55,8 @@ async def test_two_relays_sleep_and_both_wake(database: Database) -> None:
         for number in range(5):
             await eventually(lambda: one.state == two.state == "asleep")
             await database.execute("INSERT INTO a (v) VALUES (%s)", str(number))
-            await eventually(lambda n=number: one.values(A)[n:] == two.values(A)[n:] == [str(n)])
+            await one.sees(A, str(number))
+            await two.sees(A, str(number))
         healthy(one)
         healthy(two)
         assert one.capture.stats.wakes

@@ -105,6 +105,10 @@ class Watcher:
         """The last one that was published."""
         return Cursor.decode(next(batch.cursor for batch in reversed(self.batches) if batch.cursor))
 
+    async def sees(self, source: str, *values: str) -> None:
+        """Return once the newest values of ``source`` are these."""
+        await eventually(lambda: self.values(source)[-len(values) :] == list(values))
+
     @property
     def state(self) -> str:
         """Awake, drowsy, asleep or down."""
