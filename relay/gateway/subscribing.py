@@ -120,7 +120,7 @@ class Subscriptions:
         if self._closed:
             return
         if len(self._work) >= WAITING:
-            self._refuse("overloaded", "too many requests wait on this connection", id=request_id)
+            self._refuse("busy", "too many requests wait on this connection", id=request_id)
             return
         self._work.append(step)
         if self._task is None:

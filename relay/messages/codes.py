@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["CODES", "UNSUBSCRIBED_REASONS", "Code", "code_for_close"]
+__all__ = ["CODES", "RESYNC_REASONS", "UNSUBSCRIBED_REASONS", "Code", "code_for_close"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,7 @@ _ROWS = (
     Code("not_json", "a message is JSON text in UTF-8", False, None, 1007),
     Code("invalid_request", "a field of the message has the wrong type", False),
     Code("unknown_type", "there is no message of this type", False),
+    Code("busy", "too many requests of this connection wait for their turn", True),
     # Subscribing.
     Code("unknown_channel", "there is no such channel for this token", False),
     Code("filter_refused", "the filter names an unknown field or operator", False),
@@ -95,6 +96,23 @@ UNSUBSCRIBED_REASONS = {
     "removed": "the channel is no longer in the configuration",
     "filter_refused": "what the filter names is not granted any more",
     "snapshot_failed": "the snapshot could not be taken",
+}
+
+#: The word in ``resync.reason``. For people and logs: what a client does is the same whatever the word.
+RESYNC_REASONS = {
+    "cursor": "the cursor cannot be read",
+    "epoch": "the cursor is of another database, or of one that was restored or promoted since",
+    "future": "the cursor lies beyond what the database has, which lost commits or never made them",
+    "witness": "the newest event the cursor covers is not there any more",
+    "pruned": "events after the cursor may have been deleted",
+    "too_far": "more events would have to be read than `capture.replay_limit`",
+    "view_changed": "the client brought another view, or a reload or refresh changed what it may see",
+    "scope_changed": "a look-up that a policy depends on has changed",
+    "row_unknown": "whether a row was the client's before it changed or went cannot be told",
+    "unreadable_row": "an event of the channel could not be read",
+    "capture_changed": "the capture of the table was interrupted or changed",
+    "truncated": "the table was emptied with TRUNCATE",
+    "overflow": "more events came during the snapshot than the relay holds",
 }
 
 _BY_LIBRARY = {1002: "protocol_error", 1003: "binary_frame", 1007: "not_json", 1009: "message_too_big"}
