@@ -40,8 +40,9 @@ BEGIN
   IF culprits IS NOT NULL THEN
     RAISE EXCEPTION 'schema relay exists already and belongs to %', culprits
       USING ERRCODE = 'duplicate_schema',
-            HINT = 'If it is somebody else''s, rename it: ALTER SCHEMA relay RENAME TO relay_other. If it is a restored'
-                   ' outbox: ALTER SCHEMA relay OWNER TO relay_owner, then REASSIGN what is in it.';
+            HINT = 'If it is somebody else''s, rename it: ALTER SCHEMA relay RENAME TO relay_other. If it is an outbox that was'
+                   ' restored before role relay_owner existed, its contents mean nothing here: DROP SCHEMA relay CASCADE, install'
+                   ' and watch again.';
   END IF;
 
   SELECT string_agg(rolname::text, ', ') INTO culprits FROM pg_catalog.pg_roles

@@ -175,6 +175,28 @@ async def test_a_trigger_that_writes_back_is_recorded_after_the_change_that_caus
     ]
 
 
+async def test_a_statement_trigger_that_writes_back_is_recorded_last(relay_database: Database) -> None:
+    """What an AFTER STATEMENT trigger does to rows of its statement is recorded after the statement's own changes."""
+    await relay_database.execute(
+        """CREATE FUNCTION settle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             UPDATE payment SET status = 'settled' WHERE status = 'paid'; RETURN NULL; END $$;
+           CREATE TRIGGER settle AFTER UPDATE ON payment FOR EACH STATEMENT WHEN (pg_trigger_depth() = 0)
+             EXECUTE FUNCTION settle()"""
+    )
+    await watch(relay_database, columns=["status"])
+    await relay_database.execute("INSERT INTO payment (id) VALUES (1), (2)")
+    await relay_database.execute("UPDATE payment SET status = 'paid'")
+    seen = [((event.key or {})["id"], (event.new or {})["status"]) for event in await events(relay_database)]
+    assert seen == [
+        (1, "pending"),
+        (2, "pending"),
+        (1, "paid"),
+        (2, "paid"),
+        (1, "settled"),
+        (2, "settled"),
+    ]
+
+
 async def test_rolled_back_changes_leave_nothing(relay_database: Database) -> None:
     """A change undone by ROLLBACK or by ROLLBACK TO SAVEPOINT leaves no event; all others carry one transaction id."""
     await watch(relay_database)
