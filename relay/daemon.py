@@ -95,6 +95,8 @@ class Daemon:
         except BaseExceptionGroup as failed:
             raise _cause(failed) from None
         finally:
+            if self._gateway is not None:
+                self._gateway.abort()
             await capture.close()
 
     async def reload(self) -> None:

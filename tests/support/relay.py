@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import tomllib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,15 +61,21 @@ class RunningRelay:
         """Where its pages are."""
         return f"http://127.0.0.1:{self.daemon.port}"
 
+    async def settle(self) -> None:
+        """Return once everything committed before this call has been published."""
+        await self.daemon.services.capture.poll_now()
+
     def token(self, claims: Mapping[str, Any] = ADMIN, *, subject: str = "ana", seconds: float = 600) -> str:
         """A token this relay accepts."""
         return mint(self.settings.auth, subject, seconds, claims)
 
 
 @contextlib.asynccontextmanager
-async def running_relay(settings: Settings) -> AsyncIterator[RunningRelay]:
+async def running_relay(
+    settings: Settings, *, reread: Callable[[], Settings] | None = None
+) -> AsyncIterator[RunningRelay]:
     """Start a relay, hand it over once it serves, and drain it at the end."""
-    running = daemon.Daemon(settings)
+    running = daemon.Daemon(settings, reread=reread)
     ready, stop = asyncio.Event(), asyncio.Event()
 
     async def run() -> None:
