@@ -17,6 +17,7 @@ __all__ = [
     "Proxies",
     "find_token",
     "is_own_host",
+    "offered_subprotocols",
     "origin_allowed",
     "split_target",
     "wants_websocket",
@@ -55,6 +56,11 @@ def wants_websocket(headers: Headers) -> bool:
     return any(item.lower() == "websocket" for item in _items(headers, "Upgrade"))
 
 
+def offered_subprotocols(headers: Headers) -> list[str]:
+    """What the client offers to speak, and the token it may have put there."""
+    return _items(headers, "Sec-WebSocket-Protocol")
+
+
 def find_token(headers: Headers, query: str) -> str | None:
     """The token of the first carrier found, which may be empty; None: there is none, and a first message
     may bring it.
@@ -65,7 +71,7 @@ def find_token(headers: Headers, query: str) -> str | None:
         scheme, _, token = line.strip().partition(" ")
         if scheme.lower() == "bearer":
             return token.strip()
-    for offered in _items(headers, "Sec-WebSocket-Protocol"):
+    for offered in offered_subprotocols(headers):
         if offered.startswith("bearer."):
             return offered.removeprefix("bearer.")
     for name, token in parse_qsl(query, keep_blank_values=True, errors="replace"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import resource
 import socket
-from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
@@ -13,6 +12,7 @@ import structlog
 from websockets.asyncio.server import Server, ServerConnection, serve
 
 from relay.errors import ConfigError
+from relay.gateway.address import Address
 from relay.gateway.library import LOGGER
 from relay.gateway.websocket import WebSocket
 
@@ -21,8 +21,6 @@ __all__ = ["TLS_SECONDS", "allow_files", "listen"]
 #: Seconds for the TLS handshake, and for the closing handshake of a connection that the library closes.
 TLS_SECONDS = 10.0
 CLOSE_SECONDS = 5.0
-#: Frames of one client that may wait to be read before TCP holds the client back.
-FRAMES_WAITING = 8
 #: Bytes in the write buffer above which ``send_all`` waits for the client.
 PACE_BYTES = 65536
 #: Files that the process has open besides client connections.
@@ -50,18 +48,13 @@ async def listen(
     host: str,
     port: int,
     *,
-    handler: Callable[[ServerConnection], Awaitable[None]],
-    sockets: set[WebSocket],
-    most: int,
+    address: Address,
     **options: Any,
 ) -> Server:
-    """Listen on ``host:port``; ``sockets`` holds the TCP connections there are, at most ``most``.
-
-    Raises ConfigError that names the setting ``key``.
-    """
+    """Listen on ``host:port`` on behalf of ``address``. Raises ConfigError that names the setting ``key``."""
     try:
         return await serve(
-            handler,
+            _never,
             host,
             port,
             compression=None,  # Safari's is broken in versions still about, and it costs memory per client
@@ -69,10 +62,9 @@ async def listen(
             open_timeout=None,  # see WebSocket.handshake
             ping_interval=None,  # see Heartbeat
             close_timeout=CLOSE_SECONDS,
-            max_queue=FRAMES_WAITING,
             write_limit=PACE_BYTES,
             logger=LOGGER,
-            create_connection=partial(WebSocket, sockets=sockets, most=most),  # type: ignore[arg-type]
+            create_connection=partial(WebSocket, address=address),  # type: ignore[arg-type]
             backlog=1024,
             **options,
         )
@@ -80,6 +72,10 @@ async def listen(
         raise ConfigError(f"{key}: there is no address {host}; set an address of this machine") from None
     except OSError as error:
         raise ConfigError(f"{key}: {_why_not(error, host, port)}") from None
+
+
+async def _never(_: ServerConnection) -> None:
+    raise AssertionError("a connection of ours has no handler: see WebSocket.connection_made")
 
 
 def _why_not(error: OSError, host: str, port: int) -> str:

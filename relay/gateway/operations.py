@@ -13,7 +13,7 @@ from relay.gateway.handshake import split_target
 from relay.gateway.http import RefusedByHttp, answer, without_body
 
 if TYPE_CHECKING:
-    from websockets.asyncio.server import ServerConnection
+    from relay.gateway.websocket import WebSocket
 
 __all__ = ["Operations", "health"]
 
@@ -33,7 +33,7 @@ class Operations:
     def __init__(self, unready: Callable[[], str | None]) -> None:
         self._unready = unready
 
-    def __call__(self, connection: ServerConnection, request: Request) -> Response:
+    def __call__(self, _: WebSocket, request: Request) -> Response:
         """The answer to ``request``; never an upgrade."""
         try:
             response = self._route(request)

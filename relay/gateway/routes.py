@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import structlog
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
-from websockets.typing import Subprotocol
 
 from relay import metrics
 from relay.gateway.admission import Door
-from relay.gateway.handshake import SUBPROTOCOL, split_target, wants_websocket
+from relay.gateway.handshake import SUBPROTOCOL, offered_subprotocols, split_target, wants_websocket
 from relay.gateway.http import RefusedByHttp, refuse, without_body
 from relay.gateway.operations import health
 from relay.gateway.pages import Pages
@@ -22,7 +20,7 @@ from relay.gateway.websocket import WebSocket
 if TYPE_CHECKING:
     from relay.gateway.services import Services
 
-__all__ = ["Routes", "in_json", "select_subprotocol"]
+__all__ = ["Routes", "amend"]
 
 #: Where WebSocket is spoken whatever other paths are configured: the dashboard connects here.
 PATH = "/ws/payment-monitoring/"
@@ -39,9 +37,8 @@ class Routes:
         self._pages = pages
         self.draining = False
 
-    async def __call__(self, ws: ServerConnection, request: Request) -> Response | None:
+    async def __call__(self, ws: WebSocket, request: Request) -> Response | None:
         """The answer to ``request``, or None: go on with the upgrade, decided about in ``ws.admission``."""
-        assert isinstance(ws, WebSocket)
         try:
             response = await self._route(ws, request)
         except RefusedByHttp as refused:
@@ -93,23 +90,25 @@ class Routes:
             raise RefusedByHttp("upgrade_required", headers=upgrade)
         if self.draining:
             raise RefusedByHttp("restart", retry_after=1.0)
-        admission = ws.admission = self._door.enter(ws.peer, headers)
         # From here on the seat is given back with the TCP connection, whatever becomes of it.
-        ws.gone = admission.seat.leave
+        admission = ws.admission = self._door.enter(ws.peer, headers)
         await self._door.identify(admission, headers, query)
         if self.draining:
             raise RefusedByHttp("restart", retry_after=1.0)
 
 
-def select_subprotocol(_: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
-    """Our own name if it was offered. Never the token that may stand beside it."""
-    return Subprotocol(SUBPROTOCOL) if SUBPROTOCOL in offered else None
+def amend(connection: ServerConnection, request: Request, response: Response) -> Response | None:
+    """The last word on what the library answers to an upgrade.
 
-
-def in_json(connection: ServerConnection, _: Request, response: Response) -> Response | None:
-    """What the library refuses by itself (a bad Sec-WebSocket-Key), in the form of all our refusals."""
+    Our own subprotocol is confirmed if it was offered, and never the token that may stand beside it. What
+    the library refuses by itself (a bad Sec-WebSocket-Key) gets the form of all our refusals.
+    """
     assert isinstance(connection.protocol, ServerProtocol)
-    if response.status_code == 101 or not connection.protocol.accept_called:
+    if response.status_code == 101:
+        if SUBPROTOCOL in offered_subprotocols(request.headers):
+            response.headers["Sec-WebSocket-Protocol"] = SUBPROTOCOL
+        return None
+    if not connection.protocol.accept_called:
         return None
     metrics.refused_total.labels("bad_request").inc()
     return refuse("bad_request", "the request is no WebSocket handshake of RFC 6455")

@@ -12,11 +12,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import structlog
-from websockets.asyncio.server import Server, ServerConnection
+from websockets.asyncio.server import Server
 
 from relay import metrics
 from relay.errors import ConfigError
 from relay.gateway import tls
+from relay.gateway.address import Address, Receiver
 from relay.gateway.admission import Door
 from relay.gateway.connection import Connection, Subscribing
 from relay.gateway.dialogue import Dialogue
@@ -25,7 +26,7 @@ from relay.gateway.heartbeat import Heartbeat
 from relay.gateway.listening import TLS_SECONDS, allow_files, listen
 from relay.gateway.operations import Operations
 from relay.gateway.pages import Pages
-from relay.gateway.routes import Routes, in_json, select_subprotocol
+from relay.gateway.routes import Routes, amend
 from relay.gateway.websocket import WebSocket
 from relay.messages.frames import CaptureStatus
 from relay.resources import web_directory
@@ -48,14 +49,19 @@ class Gateway:
     def __init__(
         self, services: Services, *, subscribing: Callable[[Connection, Services], Subscribing]
     ) -> None:
-        self._services = services
         self._subscribing = subscribing
-        self._door = Door(services)
-        self._routes = Routes(services, self._door, Pages(web_directory()))
+        self.services = services
+        self.door = Door(services)
+        self._routes = Routes(services, self.door, Pages(web_directory()))
         self._connections: set[Connection] = set()
         self._everybody: set[Connection] = set()  # those too who have not shown a token yet
-        self._sockets: set[WebSocket] = set()
-        self._ops_sockets: set[WebSocket] = set()
+        self._public = Address(
+            decide=self._routes,
+            amend=amend,
+            opened=self._opened,
+            most=2 * services.settings.limits.connections,
+        )
+        self._operations = Address(decide=Operations(self.unready), opened=_never, most=OPERATORS)
         self._empty = asyncio.Event()
         self._empty.set()
         self._heartbeat = Heartbeat(services, lambda: self._connections)
@@ -67,20 +73,15 @@ class Gateway:
 
     async def start(self) -> None:
         """Listen on both addresses. Raises ConfigError when one of them cannot be had."""
-        server = self._services.settings.server
+        server = self.services.settings.server
         self._tls = tls.context(server)
-        allow_files(self._services.settings.limits.connections)
+        allow_files(self.services.settings.limits.connections)
         public = await listen(
             "server.port",
             server.host,
             server.port,
-            handler=self._converse,
-            sockets=self._sockets,
-            most=2 * self._services.settings.limits.connections,
-            process_request=self._routes,
-            process_response=in_json,
-            select_subprotocol=select_subprotocol,
-            max_size=self._services.settings.limits.message_bytes,
+            address=self._public,
+            max_size=self.services.settings.limits.message_bytes,
             ssl=self._tls,
             ssl_handshake_timeout=TLS_SECONDS if self._tls else None,
         )
@@ -91,10 +92,7 @@ class Gateway:
                     "server.ops_port",
                     server.ops_host,
                     server.ops_port,
-                    handler=_never,
-                    sockets=self._ops_sockets,
-                    most=OPERATORS,
-                    process_request=Operations(self.unready),
+                    address=self._operations,
                 )
             except ConfigError:
                 public.close(close_connections=False)
@@ -130,17 +128,17 @@ class Gateway:
         frame = CaptureStatus(status=word, since=status.since, reason=status.reason or None)  # type: ignore[arg-type]
         self._degraded = None if status.ok else frame
         metrics.capture_up.set(status.ok)
-        self._services.hub.capture_status(frame.encode())
+        self.services.hub.capture_status(frame.encode())
 
     def reloaded(self) -> None:
         """The services hold new settings: apply them to what comes and to who is here."""
         if self._tls is not None:
             try:
-                tls.reload_certificate(self._tls, self._services.settings.server)
+                tls.reload_certificate(self._tls, self.services.settings.server)
             except ConfigError as error:
                 log.error("certificate not renewed", error=str(error))
-        self._services.limits.reconfigure(self._services.settings.limits)
-        self._door.reloaded()
+        self.services.limits.reconfigure(self.services.settings.limits)
+        self.door.reloaded()
         for connection in list(self._connections):
             self._review(connection, regrant=True)
 
@@ -156,65 +154,64 @@ class Gateway:
         # address stays to the last, for /readyz to say why no client should be sent here.
         self._servers[0].close(close_connections=False)
         try:
-            async with asyncio.timeout(self._services.settings.server.drain_seconds):
+            async with asyncio.timeout(self.services.settings.server.drain_seconds):
                 await drain(self._everybody, self._empty)
                 await self._servers[0].wait_closed()
         except TimeoutError:
-            log.warning("clients cut off at the end of the drain", connections=len(self._sockets))
+            log.warning("clients cut off at the end of the drain", connections=len(self._public.sockets))
         for server in self._servers:
             server.close(close_connections=False)
-        for ws in self._sockets | self._ops_sockets:
+        for ws in self._public.sockets | self._operations.sockets:
             ws.transport.abort()
         for server in self._servers:
             await server.wait_closed()
 
     def abort(self) -> None:
-        """Close everything at once, without a word. For a relay that is cancelled; after a drain it does nothing."""
-        for ws in self._sockets | self._ops_sockets:
+        """Close everything at once, without a word. For a relay that is cancelled; after a drain it does
+        nothing."""
+        for ws in self._public.sockets | self._operations.sockets:
             ws.transport.abort()
         for server in self._servers:
             server.server.close()
 
-    # Connections.
+    # What a dialogue needs of the house it takes place in.
 
-    async def _converse(self, ws: ServerConnection) -> None:
-        assert isinstance(ws, WebSocket)
-        assert ws.admission is not None
-        dialogue = Dialogue(
-            ws,
-            ws.admission,
-            door=self._door,
-            services=self._services,
-            subscribing=self._subscribing,
-            joined=self._joined,
-        )
-        connection = dialogue.connection
-        self._everybody.add(connection)
-        self._empty.clear()
-        try:
-            await dialogue.run()
-        finally:
-            self._everybody.discard(connection)
-            self._connections.discard(connection)
-            metrics.connections.set(len(self._connections))
-            if not self._everybody:
-                self._empty.set()
+    def subscribing(self, connection: Connection) -> Subscribing:
+        """The subscriptions of a connection."""
+        return self._subscribing(connection, self.services)
 
-    def _joined(self, connection: Connection) -> None:
+    def joined(self, connection: Connection) -> None:
+        """``connection`` is authenticated and may be sent events."""
         self._connections.add(connection)
         metrics.connections_total.inc()
         metrics.connections.set(len(self._connections))
         if self._degraded is not None:
             connection.send(self._degraded.encode())
 
+    def left(self, connection: Connection) -> None:
+        """``connection`` is gone."""
+        self._everybody.discard(connection)
+        self._connections.discard(connection)
+        metrics.connections.set(len(self._connections))
+        if not self._everybody:
+            self._empty.set()
+
+    def _opened(self, ws: WebSocket) -> Dialogue:
+        assert ws.admission is not None
+        dialogue = Dialogue(ws, ws.admission, self)
+        self._everybody.add(dialogue.connection)
+        self._empty.clear()
+        dialogue.begin()
+        return dialogue
+
     def _review(self, connection: Connection, *, regrant: bool) -> None:
         """Whether ``connection`` may go on, and with what."""
         if connection.ended:
             return
-        grants = self._door.grants_or_end(connection)
+        grants = self.door.grants_or_end(connection)
         if grants is not None and regrant:
             connection.subscriptions.regrant(grants)
 
 
-async def _never(_: ServerConnection) -> None:
+def _never(_: WebSocket) -> Receiver:
     raise AssertionError("the operations address never upgrades")

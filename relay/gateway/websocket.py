@@ -10,7 +10,9 @@ the answer.
 that is
   too big) is answered with the JSON of the table of codes: as HTTP body, or as ``error`` before the close
   frame.
-* **Memory.** The request with its headers, and with them the token, is forgotten once the connection is open.
+* **Memory.** An open connection has no task and no queue of its own: whole messages go to a receiver as
+they come.
+  The request with its headers, and with them the token, is forgotten once the connection is open.
 """
 
 from __future__ import annotations
@@ -18,17 +20,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
 from websockets.asyncio.server import Server, ServerConnection
 from websockets.datastructures import Headers
 from websockets.exceptions import HeaderLineTooLong, RequestLineTooLong, TooManyHeaders
+from websockets.frames import CONT, DATA_OPCODES, TEXT, CloseCode, Frame
 from websockets.http11 import Request, Response
-from websockets.protocol import OPEN
+from websockets.protocol import OPEN, Event
 from websockets.server import ServerProtocol
 
 from relay import metrics
+from relay.gateway.address import Address, Receiver
 from relay.gateway.http import refuse
 from relay.gateway.library import LOGGER
 from relay.gateway.wire import text_frame
@@ -38,37 +42,92 @@ from relay.messages.frames import Error
 if TYPE_CHECKING:
     from relay.gateway.admission import Admission
 
-__all__ = ["ANSWER_SECONDS", "HEAD_SECONDS", "WebSocket"]
+__all__ = ["WebSocket"]
 
 HEAD_SECONDS = 10.0
 ANSWER_SECONDS = 30.0
+#: Frames of one message.
+MOST_FRAGMENTS = 1000
 
 _FORGOTTEN = Request("/", Headers())
+
+
+class _NoQueue:
+    """Stands where the library queues messages. Nobody waits here, so there is nobody to wake up at the
+    end."""
+
+    __slots__ = ()
+
+    def close(self) -> None:
+        """The connection is lost."""
+
+
+_NO_QUEUE = _NoQueue()
 
 
 class WebSocket(ServerConnection):
     """One TCP connection to the gateway, before, during and after the upgrade.
 
-    ``admission`` is what was decided about its request. ``gone`` is called once when the connection is
-    lost, also when there never was an upgrade.
+    ``admission`` is what was decided about its request, ``heard`` when anything last came from the client.
     """
+
+    # The attributes of the library's classes are named here, too: they are more than CPython lets instances
+    # share keys for, so that every connection would own a dictionary of 2 kB.
+    __slots__ = (
+        "_address",
+        "_cut",
+        "_fragments",
+        "_partial",
+        "_receiver",
+        "_said_why",
+        "admission",
+        "close_deadline",
+        "close_timeout",
+        "connection_exc",
+        "connection_lost_waiter",
+        "debug",
+        "drain_waiters",
+        "heard",
+        "id",
+        "keepalive_task",
+        "latency",
+        "logger",
+        "loop",
+        "max_queue_high",
+        "max_queue_low",
+        "most_waiting",
+        "paused",
+        "pending_pings",
+        "ping_interval",
+        "ping_timeout",
+        "protocol",
+        "recv_messages",
+        "request",
+        "request_rcvd",
+        "response",
+        "send_in_progress",
+        "server",
+        "transport",
+        "write_limit_high",
+        "write_limit_low",
+    )
 
     head_seconds = HEAD_SECONDS
     answer_seconds = ANSWER_SECONDS
 
-    def __init__(
-        self, protocol: ServerProtocol, server: Server, *, sockets: set[WebSocket], most: int, **options: Any
-    ) -> None:
+    def __init__(self, protocol: ServerProtocol, server: Server, *, address: Address, **options: Any) -> None:
         super().__init__(protocol, server, **options)
-        self._sockets = sockets
-        self._most = most
-        # One logger for all connections, in place of an adapter with a back-reference for each.
-        self.logger = self.protocol.logger = LOGGER
         self.admission: Admission | None = None
-        self.gone: Callable[[], None] | None = None
         self.heard = self.loop.time()
         #: Bytes that may wait to be written before a client that floods without reading is cut off.
         self.most_waiting = 1 << 20
+        # One logger for all connections, in place of an adapter with a back-reference for each.
+        self.logger = self.protocol.logger = LOGGER
+        self.drain_waiters = []  # type: ignore[assignment]  # a deque's first block alone takes 600 bytes
+        self._address = address
+        self._receiver: Receiver | None = None
+        self._partial: bytearray | None = None
+        self._fragments = 0
         self._said_why = False
         self._cut: asyncio.TimerHandle | None = None
 
@@ -83,49 +142,55 @@ class WebSocket(ServerConnection):
         address = self.remote_address
         return str(address[0]) if isinstance(address, tuple) else ""
 
-    async def handshake(
-        self,
-        process_request: Callable[[ServerConnection, Request], Any] | None = None,
-        process_response: Callable[[ServerConnection, Request, Response], Any] | None = None,
-        server_header: str | None = None,
-    ) -> None:
-        """The library's handshake under the deadlines above. Raises TimeoutError, and the library hangs
-        up."""
+    # The opening.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A TCP connection, of which there may be so many. A peer that vanished is noticed by the kernel
+        too."""
+        if (plain := transport.get_extra_info("socket")) is not None:
+            with contextlib.suppress(OSError):
+                plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        # The library's own connection_made is passed over: it starts a task that lives as long as the
+        # connection and closes it with 1000 in the end. This one ends with the opening; from there on
+        # everything is a callback.
+        super(ServerConnection, self).connection_made(transport)
+        self.recv_messages = _NO_QUEUE  # type: ignore[assignment]
+        self._address.sockets.add(self)
+        if len(self._address.sockets) > self._address.most:
+            self.transport.abort()  # somebody opens connections and asks for nothing
+            return
+        task = self.loop.create_task(self._opening())
+        self.server.handler_tasks.add(task)
+        task.add_done_callback(self.server.handler_tasks.discard)
+
+    async def _opening(self) -> None:
+        try:
+            await self._shake_hands()
+        except Exception:  # too slow, or cut off in the middle
+            self.transport.abort()
+        else:
+            if self.is_open:
+                self._receiver = self._address.opened(self)
+            else:
+                self.transport.abort()
+        # The token is in the request.
+        self.request, self.response = _FORGOTTEN, None
+        del self.request_rcvd
+
+    async def _shake_hands(self) -> None:
         async with asyncio.timeout(self.head_seconds) as deadline:
 
-            async def decide(connection: ServerConnection, request: Request) -> Response | None:
+            async def decide(_: ServerConnection, request: Request) -> Response | None:
                 deadline.reschedule(None)
-                response = process_request(connection, request) if process_request else None
+                response = self._address.decide(self, request)
                 if isinstance(response, Awaitable):
                     response = await response
                 deadline.reschedule(self.loop.time() + self.answer_seconds)
                 return response
 
-            await super().handshake(decide, process_response, server_header)
-        self.request = _FORGOTTEN
-        self.response = None
+            await self.handshake(decide, self._address.amend, server_header=None)
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A TCP connection: small writes leave at once, and a peer that vanished is noticed by the kernel
-        too."""
-        if (plain := transport.get_extra_info("socket")) is not None:
-            with contextlib.suppress(OSError):
-                plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        super().connection_made(transport)
-        self._sockets.add(self)
-        if len(self._sockets) > self._most:
-            self.transport.abort()  # somebody opens connections and asks for nothing
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The end, however it came."""
-        super().connection_lost(exc)
-        self._sockets.discard(self)
-        if self._cut is not None:
-            self._cut.cancel()
-            self._cut = None
-        gone, self.gone = self.gone, None
-        if gone is not None:
-            gone()
+    # What comes.
 
     def data_received(self, data: bytes) -> None:
         """Anything from the client shows that it is alive."""
@@ -134,6 +199,46 @@ class WebSocket(ServerConnection):
         # The library answers every ping, also of a client that never reads the answers.
         if self.paused and self.transport.get_write_buffer_size() > 2 * self.most_waiting:
             self.transport.abort()
+
+    def process_event(self, event: Event) -> None:
+        """One request or frame. Messages go to the receiver at once; the library's queue for them is not
+        used."""
+        if not isinstance(event, Frame):
+            super().process_event(event)
+        elif event.opcode in DATA_OPCODES:
+            if self._receiver is None:
+                self.transport.abort()  # it speaks before it was let in (RFC 6455 §4.1)
+            else:
+                self._put_together(event, self._receiver)
+
+    def _put_together(self, frame: Frame, receiver: Receiver) -> None:
+        if frame.opcode is not CONT:
+            self._partial = bytearray((frame.opcode is TEXT,))
+            self._fragments = 0
+        assert self._partial is not None  # the library has refused a continuation of nothing
+        self._partial += frame.data
+        self._fragments += 1
+        if self._fragments > MOST_FRAGMENTS:
+            self.protocol.fail(CloseCode.MESSAGE_TOO_BIG)
+            self.send_data()
+        elif frame.fin:
+            whole, self._partial = bytes(self._partial), None
+            receiver.received(whole[1:], is_text=bool(whole[0]))
+
+    # The end.
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The end, however it came."""
+        super().connection_lost(exc)
+        self._address.sockets.discard(self)
+        if self._cut is not None:
+            self._cut.cancel()
+            self._cut = None
+        if self.admission is not None:
+            self.admission.seat.leave()
+        receiver, self._receiver = self._receiver, None
+        if receiver is not None:
+            receiver.lost()
 
     def send_data(self) -> None:
         """Add the reason to what the library writes when it gives up by itself."""

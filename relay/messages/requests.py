@@ -94,7 +94,7 @@ _BY_TYPE: Mapping[str, type[Request]] = {
 }
 
 
-def parse(text: str) -> Auth | Subscribe | Unsubscribe | Ping:
+def parse(text: bytes | str) -> Auth | Subscribe | Unsubscribe | Ping:
     """The request in one text message. Raises BadRequest, whose text names the field and never repeats a
     value."""
     try:

@@ -23,6 +23,7 @@ from relay.gateway.auth import Authenticator
 from relay.gateway.connection import Connection
 from relay.gateway.limits import Limits
 from relay.gateway.server import Gateway
+from relay.gateway.tasks import Tasks
 from relay.messages import requests
 from relay.messages.frames import Checkpoint, Subscribed, SubscribedChannel, Unsubscribed
 from relay.routing.outlet import Bundle
@@ -187,6 +188,7 @@ class FakeServices:
     policies: FakePolicies
     authenticator: Authenticator
     limits: Limits
+    tasks: Tasks
 
 
 @dataclass
@@ -224,6 +226,7 @@ async def opened(
 ) -> AsyncIterator[Room]:
     """A gateway for the length of a test. Its pulse runs; it is drained at the end."""
     settings = settings or make_settings()
+    group = asyncio.TaskGroup()
     services = FakeServices(
         settings,
         FakeHub(),
@@ -231,10 +234,11 @@ async def opened(
         FakePolicies(),
         Authenticator(settings.auth),
         Limits(settings.limits),
+        Tasks(group),
     )
     gateway = Gateway(cast("Services", services), subscribing=subscribing)
-    await gateway.start()
-    async with asyncio.TaskGroup() as group:
+    await gateway.start()  # outside of the group: what stops a start comes out as it is
+    async with group:
         pulse = group.create_task(gateway.run())
         try:
             yield Room(gateway, services)
