@@ -147,9 +147,10 @@ SELECT pg_current_snapshot()::text, now(),
                 SELECT xid FROM relay.event WHERE xid = ANY (%(xip)s::xid8[])) AS fresh)
 """
 
-# Types without their modifiers: a cast to numeric(10,2) would round what is compared.
+# Types without their modifiers: a cast to numeric(10,2) would round what is compared. (With NULL in place of -1
+# format_type says "character", and a cast to that cuts everything off after the first one.)
 COLUMN_TYPES: Final = """
-SELECT a.attname::text, format_type(a.atttypid, NULL), t.typcategory = 'S'
+SELECT a.attname::text, format_type(a.atttypid, -1), t.typcategory = 'S'
   FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
  WHERE a.attrelid = to_regclass(%(table)s) AND a.attnum > 0 AND NOT a.attisdropped
 """
