@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from bench import encode, fan_out, latency, write_throughput
+from bench import encode, fan_out, latency, subscriptions, write_throughput
 from bench.report import Table, write_json
 from relay import logs
 from relay.config import LogSettings
@@ -27,6 +27,7 @@ BENCHMARKS: dict[str, Callable[..., Awaitable[Table]]] = {
     "fan_out": fan_out.measure,
     "latency": latency.measure,
     "encode": encode.measure,
+    "subscriptions": subscriptions.measure,
 }
 
 DESCRIPTION = """\
