@@ -42,10 +42,10 @@ def _gauge(name: str, text: str, *labels: str) -> Gauge:
 capture_up = _gauge("relay_capture_up", "1 while the outbox is being read, 0 while degraded")
 capture_state = _gauge("relay_capture_state", "1 for the present state: awake, drowsy, asleep, down", "state")
 capture_lag_seconds = _gauge(
-    "relay_capture_lag_seconds", "Age of the oldest change that was read but not yet published"
+    "relay_capture_lag_seconds", "Seconds since the moment that everything published is complete up to"
 )
 polls_total = _counter("relay_polls_total", "Polls of the outbox")
-poll_seconds = Histogram("relay_poll_seconds", "Time of one poll", buckets=_LATENCY, registry=REGISTRY)
+poll_seconds = _gauge("relay_poll_seconds", "Time of the last poll")
 events_total = _counter("relay_events_total", "Changes read from the outbox", "source")
 unannounced_events_total = _counter(
     "relay_unannounced_events_total",
@@ -61,7 +61,6 @@ notify_queue_usage = _gauge(
     "relay_notify_queue_usage", "Fraction of the notification queue of Postgres in use"
 )
 prunes_total = _counter("relay_prunes_total", "Rounds of pruning the outbox")
-errands_waiting = _gauge("relay_errands_waiting", "Snapshots, replays and look-ups waiting for their session")
 
 # Routing: who gets what.
 quarantined_total = _counter(
@@ -70,7 +69,6 @@ quarantined_total = _counter(
 resyncs_total = _counter("relay_resyncs_total", "Subscriptions told to forget what they have", "reason")
 groups = _gauge("relay_groups", "Groups of subscribers with the same channel, filter and scope")
 subscriptions = _gauge("relay_subscriptions", "Live subscriptions")
-lookup_cache_entries = _gauge("relay_lookup_cache_entries", "Entries in the look-up cache")
 
 # Gateway: to clients.
 connections = _gauge("relay_connections", "Open client connections")

@@ -1,7 +1,8 @@
 """Bring one subscription from hold to live: replay or snapshot first, then what was held, then the stream.
 
-While it is on hold, live events wait in a bounded buffer of the hub. If they overflow it, or the hub finds that
-history is broken, everything sent so far is void: the client is told ``resync`` and the snapshot is taken again.
+While it is on hold, live events wait in a bounded buffer of the hub. If they overflow it, or the hub finds
+that history is broken, everything sent so far is void: the client is told ``resync`` and the snapshot is
+taken again.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from relay import metrics
 from relay.capture.snapshot import Snapshot
 from relay.errors import CaptureDegraded, DatabaseUnreachable, Overloaded, RelayError
 from relay.gateway.peer import Peer
@@ -33,8 +35,8 @@ ATTEMPTS = 5
 class Active:
     """One channel that a connection is subscribed to.
 
-    ``filter``: as the client sent it. ``rows``: the snapshot size the subscribe asked for. ``void``: why what the
-    client has is worth nothing until the next snapshot, or empty.
+    ``filter``: as the client sent it. ``rows``: the snapshot size the subscribe asked for. ``void``: why
+    what the client has is worth nothing until the next snapshot, or empty.
     """
 
     name: str
@@ -48,7 +50,8 @@ class Active:
 class Feeder:
     """Feeds the subscriptions of one connection, one after the other.
 
-    ``is_current`` says whether a subscription still holds after an await; ``stop`` ends one whose snapshot failed.
+    ``is_current`` says whether a subscription still holds after an await; ``stop`` ends one whose snapshot
+    failed.
     """
 
     def __init__(
@@ -108,7 +111,8 @@ class Feeder:
         self._peer.goodbye("too_slow")
 
     async def _release(self, active: Active, floors: tuple[Snapshot, ...]) -> None:
-        """Go live, sending first, at the client's pace, what was held. Leaves ``active.void`` set if it was in vain."""
+        """Go live, sending first, at the client's pace, what was held. Leaves ``active.void`` set if it was
+        in vain."""
         hub, subscription = self._services.hub, active.subscription
         while self._is_current(active) and not active.void:
             live = len(subscription.held or ()) <= RELEASE_AT_ONCE
@@ -124,4 +128,5 @@ class Feeder:
 
 def resync(voided: Sequence[Active], reason: str) -> bytes:
     """The message that tells a client to forget these channels."""
+    metrics.resyncs_total.labels(reason).inc(len(voided))
     return Resync(channels=[active.name for active in voided], reason=reason).encode()

@@ -45,6 +45,7 @@ class Mirror:
         self._count("wakes", stats.wakes, metrics.wakeups_total)
         self._count("reconnects", stats.reconnects, metrics.reconnects_total)
         metrics.notify_queue_usage.set(stats.queue_usage)
+        metrics.poll_seconds.set(stats.poll_seconds)
         metrics.groups.set(hub.groups)
         for state in _STATES:
             metrics.capture_state.labels(state).set(stats.state == state)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import structlog
@@ -99,6 +100,9 @@ class Gateway:
                 await public.wait_closed()
                 raise
             self._servers.append(operations)
+        # Asked at each scrape: while degraded nothing else would keep the lag growing.
+        metrics.capture_lag_seconds.set_function(self._lag)
+        metrics.subscriptions.set_function(lambda: self.services.hub.subscriptions)
 
     async def run(self) -> None:
         """Keep the pulse of all connections, until cancelled."""
@@ -113,6 +117,10 @@ class Gateway:
     def connections(self) -> frozenset[Connection]:
         """The authenticated connections."""
         return frozenset(self._connections)
+
+    def _lag(self) -> float:
+        position = self.services.hub.position
+        return 0.0 if position is None else (datetime.now(UTC) - position.as_of).total_seconds()
 
     def unready(self) -> str | None:
         """Why no new client should be sent here, or None."""

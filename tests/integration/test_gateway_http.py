@@ -141,6 +141,7 @@ async def test_metrics_are_for_operators() -> None:
         assert status == 200
         assert headers["content-type"].startswith("text/plain; version=0.0.4")
         assert b"\nrelay_connections 1.0\n" in body
+        assert b"\nrelay_subscriptions 1.0\n" in body
         assert b'relay_refused_total{code="upgrade_required"}' in body
         assert (await ask(port, "POST /metrics"))[0] == 405
         assert (await ask(port, "GET /else"))[0] == 404

@@ -91,6 +91,10 @@ class FakeHub:
         self.subscribers: list[Connection] = []
         self.beats: list[list[Connection]] = []
 
+    @property
+    def subscriptions(self) -> int:
+        return len(self.subscribers)
+
     def attach(self, outlet: Connection) -> Connection:
         self.subscribers.append(outlet)
         return outlet
