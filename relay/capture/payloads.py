@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import (
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     TypeAdapter,
@@ -31,6 +32,13 @@ VERSION: Final = 1
 ACCEPTED: Final = (VERSION, VERSION - 1) if VERSION > 1 else (VERSION,)
 
 _XID_MAX = 2**64 - 1
+
+
+def _text(value: object) -> object:
+    # Lax mode is wanted for ISO 8601 only; it would take a number for seconds since 1970.
+    if not isinstance(value, str):
+        raise ValueError("not a text")
+    return value
 
 
 class _Model(BaseModel):
@@ -70,7 +78,7 @@ class Event(_Model):
     new: dict[str, Any] | None = None
     old: dict[str, Any] | None = None
     xid: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,19}$")]
-    at: Annotated[AwareDatetime, Field(strict=False)]
+    at: Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_text)]
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
