@@ -10,11 +10,10 @@ from datetime import UTC, datetime
 
 import structlog
 
-from relay import metrics
 from relay.capture.batch import Batch, CaptureStatus
 from relay.capture.source import Capture
 from relay.config import Settings
-from relay.errors import ConfigError, DatabaseError, RelayError
+from relay.errors import ConfigError, RelayError
 from relay.gateway.auth import Authenticator
 from relay.gateway.housekeeping import Housekeeping
 from relay.gateway.limits import Limits
@@ -59,7 +58,9 @@ class Daemon:
         assert self._gateway is not None, "the daemon is not running"
         return self._gateway.port
 
-    async def run(self, *, ready: Callable[[], None] | None = None, stop: asyncio.Event | None = None) -> None:
+    async def run(
+        self, *, ready: Callable[[], None] | None = None, stop: asyncio.Event | None = None
+    ) -> None:
         """Serve until ``stop`` is set. ``ready`` is called once clients are let in.
 
         Raises the RelayError that keeps it from starting. Afterwards nothing of it is left: no task, no session.

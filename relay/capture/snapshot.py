@@ -29,7 +29,10 @@ _XID8_MAX = 2**64 - 1
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Transactions seen: all ids below ``xmax`` but those in ``xip``. ``xmin`` is the lowest id in ``xip``, else ``xmax``."""
+    """Transactions seen: all ids below ``xmax`` but those in ``xip``.
+
+    ``xmin`` is the lowest id in ``xip``, or else ``xmax``.
+    """
 
     xmin: int
     xmax: int
@@ -81,7 +84,10 @@ class Snapshot:
         return self if bound >= self.xmax else Snapshot.of(max(bound, FIRST_XID), self.xip)
 
     def at_most(self, ids: int) -> Snapshot:
-        """A snapshot this one covers, with at most ``ids`` ids in ``xip``: it sees less, so it repeats rather than loses."""
+        """A snapshot this one covers, with at most ``ids`` ids in ``xip``.
+
+        It sees less, so whoever resumes from it gets some events again, and loses none.
+        """
         if len(self.xip) <= ids:
             return self
         kept = sorted(self.xip)

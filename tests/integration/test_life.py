@@ -51,7 +51,10 @@ async def test_an_outage_is_announced_and_nothing_of_it_is_lost(own_postgres: Po
             await proxy.restore()
             assert (await client.take("capture_status"))["status"] == "ok"
             await eventually(lambda: _drain(client, "transaction_update", 4))
-            assert [int(f["data"]["transaction"]["id"]) for f in client.of("transaction_update")] == [first, *missed]
+            assert [int(f["data"]["transaction"]["id"]) for f in client.of("transaction_update")] == [
+                first,
+                *missed,
+            ]
             assert client.of("resync") == []
     await database.close()
 
@@ -91,8 +94,8 @@ async def test_a_slow_client_is_let_go_and_nobody_else_notices(database: Databas
         slow.socket.transport.pause_reading()
         await database.execute(
             "INSERT INTO finances_purchasetransaction (student_id, transaction_type, amount, payment_status, metadata,"
-            " created_at, updated_at) SELECT %s, 'package', 1, 'pending', jsonb_build_object('plan_name', repeat('x', 4000)),"
-            " now(), now() FROM generate_series(1, 4000)",
+            " created_at, updated_at) SELECT %s, 'package', 1, 'pending', jsonb_build_object('plan_name',"
+            " repeat('x', 4000)), now(), now() FROM generate_series(1, 4000)",
             user,
         )
         await eventually(lambda: len(running.daemon.services.hub.subscribers) == 1)
@@ -193,7 +196,9 @@ async def reloadable(database: Database) -> Any:
         yield running, reread
 
 
-async def test_a_reload_changes_what_is_shown(database: Database, reloadable: tuple[RunningRelay, Reread]) -> None:
+async def test_a_reload_changes_what_is_shown(
+    database: Database, reloadable: tuple[RunningRelay, Reread]
+) -> None:
     """After SIGHUP a channel with another mapping is resynced to its subscribers, under a new view."""
     running, reread = reloadable
     payment = await pay(database, await student(database))

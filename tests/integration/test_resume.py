@@ -1,4 +1,4 @@
-"""Coming back: what a client may keep, and what it is told when its cursor is good, old, forged or from another life."""
+"""Coming back: what a client may keep, and what becomes of cursors good, old, forged or from another life."""
 
 from __future__ import annotations
 
@@ -37,8 +37,10 @@ def events(client: Client) -> list[str]:
 
 
 @pytest.mark.parametrize("ring_events", [10_000, 1])
-async def test_a_client_that_comes_back_gets_exactly_what_it_missed(database: Database, ring_events: int) -> None:
-    """Missed events come between ``subscribed``, which counts them, and a checkpoint; from memory as from the outbox."""
+async def test_a_client_that_comes_back_gets_exactly_what_it_missed(
+    database: Database, ring_events: int
+) -> None:
+    """Missed events come between ``subscribed``, which counts them, and a checkpoint; from memory or the outbox."""
     user = await student(database)
     settings = settings_for(database.daemon_dsn, capture={"ring_events": ring_events})
     async with running_relay(settings) as running:
@@ -120,7 +122,9 @@ async def test_events_during_a_replay_come_exactly_once(
                 stile.open()
                 await client.take("checkpoint")
                 after = str(await pay(database, user))
-                await client.take("transaction_update", where=lambda f, a=after: f["data"]["transaction"]["id"] == a)  # type: ignore[misc]
+                await client.take(
+                    "transaction_update", where=lambda f, a=after: f["data"]["transaction"]["id"] == a
+                )  # type: ignore[misc]
                 assert events(client) == [*missed, during, after], when
 
 
@@ -139,7 +143,9 @@ async def test_another_view_cannot_be_resumed(database: Database, running: Runni
         await client.take("checkpoint")
 
 
-async def test_a_filter_written_differently_is_the_same_view(database: Database, running: RunningRelay) -> None:
+async def test_a_filter_written_differently_is_the_same_view(
+    database: Database, running: RunningRelay
+) -> None:
     """Order, shorthand and decimal zeros of a filter do not cost a client its cursor."""
     cursor, views = await leave_with_cursor(
         running, filters={CHANNEL: {"amount": {"gte": "100"}, "status": ["failed", "pending"]}}
@@ -227,7 +233,9 @@ async def test_a_trigger_switched_off_meanwhile_is_a_resync(database: Database) 
         assert [row["id"] for row in (await client.take("snapshot"))["rows"]] == [str(unseen)]
 
 
-async def test_a_checkpoint_comes_in_the_same_write_as_its_batch(database: Database, running: RunningRelay) -> None:
+async def test_a_checkpoint_comes_in_the_same_write_as_its_batch(
+    database: Database, running: RunningRelay
+) -> None:
     """Who received something in a batch gets its checkpoint right behind it; its ``as_of`` is after the change."""
     user = await student(database)
     async with connected(running.url, running.token()) as client:
@@ -260,7 +268,9 @@ async def test_a_resume_under_todays_policy_only(database: Database, running: Ru
         assert events(client) == []
 
 
-async def test_one_subscribe_resumes_what_it_can_and_resyncs_the_rest(database: Database, running: RunningRelay) -> None:
+async def test_one_subscribe_resumes_what_it_can_and_resyncs_the_rest(
+    database: Database, running: RunningRelay
+) -> None:
     """Channels of one request are taken up each on its own merits, and one checkpoint ends them all."""
     user = await student(database)
     cursor, views = await leave_with_cursor(running)

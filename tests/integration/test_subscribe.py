@@ -117,7 +117,7 @@ async def test_an_event_the_snapshot_shows_is_dropped_even_when_it_is_polled_lat
 async def test_no_checkpoint_leaves_while_a_snapshot_is_unfinished(
     database: Database, running: RunningRelay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Events of a live channel go on during another channel's snapshot, but no checkpoint does, by batch or heartbeat."""
+    """Events of a live channel go on during another's snapshot, but no checkpoint does, with a batch or a heartbeat."""
     user = await student(database)
     async with connected(running.url, running.token()) as client:
         await client.send("subscribe", channels=["transactions"])
@@ -166,10 +166,15 @@ async def test_a_refused_filter_keeps_the_old_subscription_and_spares_the_others
     """One bad filter in a request is an error that names its field; the channel keeps its filter, the rest goes on."""
     user = await student(database)
     async with connected(running.url, running.token()) as client:
-        await client.send("subscribe", channels=["transactions"], filters={"transactions": {"status": "failed"}})
+        await client.send(
+            "subscribe", channels=["transactions"], filters={"transactions": {"status": "failed"}}
+        )
         await client.take("checkpoint")
         await client.send(
-            "subscribe", channels=["transactions", "webhooks"], filters={"transactions": {"colour": "red"}}, id=7
+            "subscribe",
+            channels=["transactions", "webhooks"],
+            filters={"transactions": {"colour": "red"}},
+            id=7,
         )
         error = await client.take("error")
         assert (error["code"], error["id"], error["channel"]) == ("filter_refused", 7, "transactions")
@@ -191,14 +196,20 @@ async def test_a_hidden_field_cannot_be_guessed_by_filter(running: RunningRelay)
         assert answers[0] == answers[1]
 
 
-async def test_subscribed_is_the_boundary_between_two_filters(database: Database, running: RunningRelay) -> None:
-    """After a resubscribe everything before ``subscribed`` passed the old filter and everything after it the new one."""
+async def test_subscribed_is_the_boundary_between_two_filters(
+    database: Database, running: RunningRelay
+) -> None:
+    """After a resubscribe all before ``subscribed`` passed the old filter, and all after it the new one."""
     user = await student(database)
     async with connected(running.url, running.token()) as client:
-        await client.send("subscribe", channels=["transactions"], filters={"transactions": {"status": "failed"}})
+        await client.send(
+            "subscribe", channels=["transactions"], filters={"transactions": {"status": "failed"}}
+        )
         await client.take("checkpoint")
         await told(client, await pay(database, user, status="failed"))
-        await client.send("subscribe", channels=["transactions"], filters={"transactions": {"status": "pending"}}, id=2)
+        await client.send(
+            "subscribe", channels=["transactions"], filters={"transactions": {"status": "pending"}}, id=2
+        )
         await client.take("subscribed", where=lambda frame: frame.get("id") == 2)
         await pay(database, user, status="failed")
         await told(client, await pay(database, user, status="pending"))
@@ -213,11 +224,13 @@ async def test_subscribed_is_the_boundary_between_two_filters(database: Database
 
 
 async def test_a_row_enters_and_leaves_a_filter(database: Database, running: RunningRelay) -> None:
-    """A row that comes to match is ``entered``, one that stops matching is ``left`` with its values, a delete has the id."""
+    """A row that comes to match has ``entered``, one that stops matching has ``left``; a deleted one is its id."""
     user = await student(database)
     payment = await pay(database, user, status="pending")
     async with connected(running.url, running.token()) as client:
-        await client.send("subscribe", channels=["transactions"], filters={"transactions": {"status": "failed"}})
+        await client.send(
+            "subscribe", channels=["transactions"], filters={"transactions": {"status": "failed"}}
+        )
         await client.take("checkpoint")
         await move(database, payment, "failed")
         entered = await told(client, payment)
@@ -234,7 +247,9 @@ async def test_a_row_enters_and_leaves_a_filter(database: Database, running: Run
         assert deleted["data"]["transaction"] == {"id": str(other)}
 
 
-async def test_an_owner_sees_the_own_school_and_nothing_else(database: Database, running: RunningRelay) -> None:
+async def test_an_owner_sees_the_own_school_and_nothing_else(
+    database: Database, running: RunningRelay
+) -> None:
     """A scoped subscriber gets snapshot and stream of the own school's students; other payments leave no trace."""
     ours = await student(database, "ours@example.com", school=1)
     theirs = await student(database, "theirs@example.com", school=2)
@@ -282,7 +297,7 @@ async def test_a_change_nobody_is_shown_is_not_sent(database: Database, running:
     async with connected(running.url, running.token()) as client:
         await client.send("subscribe", channels=["transactions"])
         await client.take("checkpoint")
-        for change in ("stripe_customer_id = 'cus_1'", "metadata = '{\"plan_name\": \"Gold\", \"secret\": 1}'"):
+        for change in ("stripe_customer_id = 'cus_1'", 'metadata = \'{"plan_name": "Gold", "secret": 1}\''):
             await database.execute(f"UPDATE finances_purchasetransaction SET {change} WHERE id = %s", payment)
         await move(database, payment, "failed")
         await told(client, payment)
@@ -302,7 +317,9 @@ async def test_emptying_a_table_is_a_resync(database: Database, running: Running
         assert ids(await client.take("snapshot")) == []
 
 
-async def test_a_row_that_cannot_be_read_is_withheld_and_others_flow(database: Database, running: RunningRelay) -> None:
+async def test_a_row_that_cannot_be_read_is_withheld_and_others_flow(
+    database: Database, running: RunningRelay
+) -> None:
     """A row that fails validation is announced to whoever has no scope, by event id alone; the next row arrives."""
     user = await student(database, school=1)
     await running.settle()
@@ -322,7 +339,9 @@ async def test_a_row_that_cannot_be_read_is_withheld_and_others_flow(database: D
         assert owner.of("withheld") == []
 
 
-async def test_changes_of_one_row_in_one_transaction_are_folded(database: Database, running: RunningRelay) -> None:
+async def test_changes_of_one_row_in_one_transaction_are_folded(
+    database: Database, running: RunningRelay
+) -> None:
     """A purchase inserted and updated in one transaction arrives as one ``created`` with its final state."""
     user = await student(database)
     async with connected(running.url, running.token()) as client:
@@ -330,8 +349,9 @@ async def test_changes_of_one_row_in_one_transaction_are_folded(database: Databa
         await client.take("checkpoint")
         await database.execute(
             f"DO $$ DECLARE p bigint; BEGIN"
-            f" INSERT INTO finances_purchasetransaction (student_id, transaction_type, amount, payment_status, metadata,"
-            f" created_at, updated_at) VALUES ({user}, 'package', 1, 'processing', '{{}}', now(), now()) RETURNING id INTO p;"
+            f" INSERT INTO finances_purchasetransaction (student_id, transaction_type, amount, payment_status,"
+            f" metadata, created_at, updated_at) VALUES ({user}, 'package', 1, 'processing', '{{}}', now(), now())"
+            f" RETURNING id INTO p;"
             f" UPDATE finances_purchasetransaction SET payment_status = 'pending' WHERE id = p; END $$"
         )
         update = await client.take("transaction_update")

@@ -24,8 +24,17 @@ def copy_of(server: Postgres, *, standby: bool) -> Iterator[Postgres]:
     try:
         options = ["--write-recovery-conf"] if standby else []
         subprocess.run(
-            [server.bindir / "pg_basebackup", "--pgdata", directory / "data", "--dbname", server.dsn()]
-            + ["--checkpoint=fast", "--wal-method=stream", "--no-sync", *options],
+            [
+                server.bindir / "pg_basebackup",
+                "--pgdata",
+                directory / "data",
+                "--dbname",
+                server.dsn(),
+                "--checkpoint=fast",
+                "--wal-method=stream",
+                "--no-sync",
+                *options,
+            ],
             check=True,
             capture_output=True,
         )
@@ -43,7 +52,14 @@ def copy_of(server: Postgres, *, standby: bool) -> Iterator[Postgres]:
 def promote(server: Postgres) -> None:
     """Make a standby a primary; returns when it accepts writes. Its timeline is a new one."""
     subprocess.run(
-        [server.bindir / "psql", "--no-psqlrc", "--quiet", "--command", "SELECT pg_promote(true)", server.dsn()],
+        [
+            server.bindir / "psql",
+            "--no-psqlrc",
+            "--quiet",
+            "--command",
+            "SELECT pg_promote(true)",
+            server.dsn(),
+        ],
         check=True,
         capture_output=True,
     )

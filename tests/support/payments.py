@@ -31,7 +31,9 @@ async def enrol(database: Database, user: int, school: int) -> None:
     )
 
 
-async def pay(database: Database, user: int, amount: str = "12.50", status: str = "pending", **columns: Any) -> int:
+async def pay(
+    database: Database, user: int, amount: str = "12.50", status: str = "pending", **columns: Any
+) -> int:
     """One payment; the id."""
     given = {"metadata": "{}", **columns}
     names = "".join(f", {name}" for name in given)

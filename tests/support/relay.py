@@ -33,10 +33,7 @@ def settings_for(dsn: str, **sections: Mapping[str, Any]) -> Settings:
     tree["server"] |= {"port": 0, "ops_port": 0, "heartbeat_seconds": 0.2, "drain_seconds": 2}
     tree["capture"] = {"safety_poll_seconds": 1, "backoff_initial_ms": 20, "backoff_max_seconds": 0.5}
     for section, values in sections.items():
-        if isinstance(values, Mapping):
-            tree[section] = {**tree.get(section, {}), **values}
-        else:
-            tree[section] = values
+        tree[section] = {**tree.get(section, {}), **values}
     return Settings.model_validate(tree)
 
 

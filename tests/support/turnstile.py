@@ -16,7 +16,9 @@ class Turnstile:
     ``arrived`` is set whenever a call waits. After ``open`` calls pass freely.
     """
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, target: object, name: str, *, when: str = "after") -> None:
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, target: object, name: str, *, when: str = "after"
+    ) -> None:
         self.arrived = asyncio.Event()
         self.calls = 0
         self._gate = asyncio.Event()

@@ -13,6 +13,7 @@ xids = st.integers(min_value=FIRST_XID, max_value=60)
 
 @st.composite
 def snapshots(draw: st.DrawFn) -> Snapshot:
+    """Any small snapshot."""
     xmax = draw(xids)
     return Snapshot.of(xmax, draw(st.frozensets(xids, max_size=8)))
 
@@ -28,7 +29,9 @@ def test_a_lower_xmin_says_the_same() -> None:
     assert Snapshot.parse("10:20:14") == Snapshot.parse("14:20:14")
 
 
-@pytest.mark.parametrize("text", ["", "1:2", "a:b:", "5:4:", "5:9:3", "5:9:9", "0:0:", "1:2:3,", f"1:{2**64}:"])
+@pytest.mark.parametrize(
+    "text", ["", "1:2", "a:b:", "5:4:", "5:9:3", "5:9:9", "0:0:", "1:2:3,", f"1:{2**64}:"]
+)
 def test_what_is_no_snapshot_is_refused(text: str) -> None:
     """Text that Postgres would not print raises ValueError instead of becoming a position."""
     with pytest.raises(ValueError, match="pg_snapshot"):
