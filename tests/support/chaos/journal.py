@@ -65,5 +65,5 @@ def read(path: Path) -> Records:
                 records.rolled_back.update((id, stamp) for id, stamp in events)
             else:
                 known = records.committed if what == "committed" else records.forgettable
-                known.update({(id, stamp): at for id, stamp in events})
+                known.update(((id, stamp), at) for id, stamp in events)
     return records

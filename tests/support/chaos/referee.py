@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
+from relay import jsontext
 from tests.support.chaos.journal import EventId, Records
 from tests.support.chaos.memory import Key, Life, Watched
 from tests.support.chaos.scene import CHANNELS, Channel
@@ -80,17 +81,30 @@ def _concerns(event: Event, channel: Channel, watched: Watched) -> bool:
     return matches(new) and channel.shown(old) != channel.shown(new)
 
 
+def _image(text: str | None) -> Image | None:
+    return None if text is None else jsontext.decode(text)
+
+
+def _event(row: tuple[Any, ...]) -> Event:
+    id, at, xid, source, op, new, old = row
+    return Event(id, at, xid, source, op, _image(new), _image(old))
+
+
 async def read_outbox(database: Database) -> Outbox:
     """What the database holds."""
     rows = await database.execute(
-        "SELECT id, (extract(epoch FROM at) * 1000000)::bigint, xid::text::bigint, source, op, new, old FROM relay.event"
+        "SELECT id, (extract(epoch FROM at) * 1000000)::bigint, xid::text::bigint, source, op, new::text, old::text"
+        " FROM relay.event"
     )
-    events = {(row[0], row[1]): Event(*row) for row in rows}
+    events = {(row[0], row[1]): _event(row) for row in rows}
     tables = {channel.table for channel in CHANNELS.values()}
     return Outbox(
         events,
         {
-            table: [row[0] for row in await database.execute(f"SELECT to_jsonb(t) FROM {table} AS t")]
+            table: [
+                jsontext.decode(row[0])
+                for row in await database.execute(f"SELECT to_jsonb(t)::text FROM {table} AS t")
+            ]
             for table in tables
         },
     )

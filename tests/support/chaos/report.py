@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from relay.capture.cursor import Cursor
 from tests.support.chaos.memory import Frame
 from tests.support.chaos.plan import Plan
-from tests.support.chaos.referee import Outbox
 from tests.support.chaos.relays import Relay
 from tests.support.chaos.subscribers import Subscriber
 from tests.support.chaos.troubles import Troubles
@@ -24,7 +23,6 @@ LINES = 40
 def report(
     plan: Plan,
     wrong: Sequence[str],
-    outbox: Outbox,
     subscribers: Sequence[Subscriber],
     troubles: Troubles,
     relays: Sequence[Relay],

@@ -105,11 +105,27 @@ FILTERS = {
     "items": (Filter({"amount": {"lt": "30.00"}}, lambda row: Decimal(row["amount"]) < 30),),
 }
 
-CONFIG = (
-    """
+KINDS = {"amount": "decimal", "balance": "decimal", "version": "integer"}
+
+
+def _config(name: str, channel: Channel) -> str:
+    fields = "\n".join(
+        f'{field} = {{ column = "{field}", type = "{KINDS.get(field, "string")}" }}'
+        for field in channel.fields
+    )
+    return f"""
+[channels.{name}]
+table = "{channel.source}"
+order = "{channel.key[0]} desc"
+[channels.{name}.fields]
+{fields}
+"""
+
+
+CONFIG = f"""
 [auth]
 algorithms = ["HS256"]
-secrets    = ["{secret}"]
+secrets    = ["{SECRET}"]
 audience   = "storm"
 [server]
 heartbeat_seconds = 0.3
@@ -132,19 +148,8 @@ format = "json"
 name     = "all"
 when     = {{}}
 channels = ["*"]
-""".format(secret=SECRET)
-    + "\n".join(
-        f'[channels.{name}]\ntable = "{channel.source}"\norder = "{channel.key[0]} desc"\n[channels.{name}.fields]\n'
-        + "\n".join(f'{field} = {{ column = "{field}", type = "{kind}" }}' for field, kind in kinds)
-        for name, channel in CHANNELS.items()
-        for kinds in [
-            [
-                (f, "decimal" if f in ("amount", "balance") else "integer" if f == "version" else "string")
-                for f in channel.fields
-            ]
-        ]
-    )
-)
+{"".join(_config(name, channel) for name, channel in CHANNELS.items())}
+"""
 
 
 async def prepare(database: Database) -> None:

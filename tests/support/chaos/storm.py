@@ -7,9 +7,11 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import psycopg
+from pydantic import SecretStr
 
 from relay.config_auth import AuthSettings
 from relay.demo.postgres import Postgres
@@ -46,10 +48,8 @@ async def storm(plan: Plan, server: Postgres, directory: Path) -> Outcome:
     database = await create_database(server)
     try:
         await prepare(database)
-        await database.execute(
-            "DO $$ BEGIN CREATE ROLE relay_daemon LOGIN; EXCEPTION WHEN duplicate_object THEN END $$"
-        )
-        await database.execute(f"ALTER ROLE relay_daemon PASSWORD '{server.password}'")
+        if not await database.execute("SELECT FROM pg_roles WHERE rolname = 'relay_daemon'"):
+            await database.execute(f"CREATE ROLE relay_daemon LOGIN PASSWORD '{server.password}'")
         await database.execute("GRANT relay_reader TO relay_daemon")
         return await _storm(plan, server, database, directory)
     finally:
@@ -81,15 +81,13 @@ async def _storm(plan: Plan, server: Postgres, database: Database, directory: Pa
             wrong += [f"relay {relay.number}: {unannounced:g} events unannounced"] if unannounced else []
     wrong += [f"relay {relay.number}: {line}" for relay in fleet for line in relay.complaints()]
     records = journal.read(directory / "journal")
+    await database.close()  # Postgres may have been killed since its connection was opened
     outbox = await read_outbox(database)
     wrong += judge(outbox, records, subscribers, lossy=plan.lossy > 0)
     summary = _summary(plan, len(outbox.events), fleet, subscribers, troubles)
     print(summary)
-    return Outcome(
-        len(outbox.events),
-        report(plan, wrong, outbox, subscribers, troubles, fleet) if wrong else "",
-        summary,
-    )
+    found = report(plan, wrong, subscribers, troubles, fleet) if wrong else ""
+    return Outcome(len(outbox.events), found, summary)
 
 
 async def _write(plan: Plan, database: Database, directory: Path) -> None:
@@ -119,7 +117,9 @@ async def _write(plan: Plan, database: Database, directory: Path) -> None:
 
 
 def _subscribers(plan: Plan, fleet: Sequence[Relay]) -> list[Subscriber]:
-    token = mint(AuthSettings(algorithms=("HS256",), secrets=(SECRET,), audience="storm"), "ana", 36_000, {})
+    token = mint(
+        AuthSettings(algorithms=("HS256",), secrets=(SecretStr(SECRET),), audience="storm"), "ana", 36_000, {}
+    )
     dice = plan.dice("subscribers")
     everything: dict[str, Filter | None] = {
         "accounts": None,
@@ -142,12 +142,13 @@ def _subscribers(plan: Plan, fleet: Sequence[Relay]) -> list[Subscriber]:
     ]
 
 
-async def _now(database: Database) -> object:
+async def _now(database: Database) -> datetime:
     # Not through the database's own connection: Postgres may have been killed since it was opened.
     async with await psycopg.AsyncConnection.connect(database.dsn, autocommit=True) as connection:
         row = await (await connection.execute("SELECT clock_timestamp()")).fetchone()
         assert row is not None
-        return row[0]
+        now: datetime = row[0]
+        return now
 
 
 def _summary(
@@ -162,6 +163,6 @@ def _summary(
     )
     return (
         f"{events} events, {len(troubles.log)} troubles, {sum(relay.starts for relay in fleet)} starts of relays, "
-        f"{sum(each.sessions for each in subscribers)} sessions, resyncs {resyncs}, {unbroken} channels without a break, "
+        f"{sum(each.sessions for each in subscribers)} sessions, resyncs {resyncs}, {unbroken} channels unbroken, "
         f"{sum(each.memory.repeated for each in subscribers)} repeated and dropped"
     )

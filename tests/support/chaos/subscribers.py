@@ -1,4 +1,4 @@
-"""Subscribers that come and go: cut at the worst moments, back on any relay, slow, forgetful, changing their filters."""
+"""Subscribers that come and go: cut at the worst moments, back on any relay, slow, forgetful, fickle."""
 
 from __future__ import annotations
 
@@ -100,9 +100,8 @@ class Subscriber:
 
     async def _session(self, socket: ClientConnection, relay: Relay) -> None:
         memory = self.memory
-        if self._forgetful and self._dice.random() < 0.2:
-            memory.forget()
-        elif memory.cursor is None and self.sessions > 1:
+        without_cursor = memory.cursor is None and self.sessions > 1
+        if without_cursor or (self._forgetful and self._dice.random() < 0.2):
             memory.forget()
         memory.connected()
         await self._subscribe(socket, list(memory.channels))
@@ -121,9 +120,9 @@ class Subscriber:
             if frame["type"] == "checkpoint":
                 self.started.set()
             count += 1
-            if count == refilter:
+            if count == refilter and self._last is None:
                 await self._change_filter(socket)
-            if self._slow and self._dice.random() < 0.02:
+            if self._slow and self._last is None and self._dice.random() < 0.02:
                 await self._pause(self._dice.uniform(0.05, 0.6))
             if self._last is not None:
                 if self._last is not relay:
