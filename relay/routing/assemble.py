@@ -11,7 +11,7 @@ from relay.routing.coalesce import RowChange
 from relay.routing.conditions import Row
 from relay.routing.event import PreparedEvent
 from relay.routing.lookups import LookupCache, LookupId, key_text
-from relay.routing.rows import LOOKUP_FAILED, Found, RowBuilder
+from relay.routing.rows import LOOKUP_FAILED, Found, Resolve, RowBuilder
 
 __all__ = ["Assembler", "Known", "Needs"]
 
@@ -100,21 +100,14 @@ class Assembler:
 
     def event(self, change: RowChange, known: Known, before: Known) -> PreparedEvent:
         """One event. Look-ups of a deleted row come from ``before``, all others from ``known``."""
-        new = old = None
-        fault = ""
-        if change.new is not None:
-            try:
-                new = self._build(change.new, known.resolve)
-            except RowInvalid as why:
-                fault = str(why)
-        elif change.op != "delete" or change.old is None:
-            fault = _NOT_CAPTURED
-        if change.old is not None:
-            try:
-                old = self._build(change.old, before.resolve if change.op == "delete" else known.resolve)
-            except RowInvalid:
-                # Of a row that was, not being valid is no fault of this event; it is only not known.
-                old = None
+        before_it = before.resolve if change.op == "delete" else known.resolve
+        new, fault, new_lost = self._side(change.new, known.resolve)
+        old, _, old_lost = self._side(change.old, before_it)
+        # That a row was not valid is no fault of the event that changes it; that nothing was captured is.
+        if change.op == "delete":
+            fault, new_lost = "" if change.old is not None else fault, False
+        elif change.op == "insert":
+            old_lost = False
         return PreparedEvent(
             channel=self.channel.name,
             mapping=self.channel.fingerprint,
@@ -126,7 +119,19 @@ class Assembler:
             old=old,
             identity=self._identity(change, old if old is not None else new),
             fault=fault,
+            lost=new_lost or old_lost,
         )
+
+    def _side(self, image: Mapping[str, Any] | None, resolve: Resolve) -> tuple[Row | None, str, bool]:
+        """One of an event's rows: the row, else why there is none, and whether it may be a good one all the same."""
+        if image is None:
+            return None, _NOT_CAPTURED, True
+        try:
+            return self._build(image, resolve), "", False
+        except RowInvalid as why:
+            keys = [(lookup, image.get(lookup.key)) for lookup in self._lookups]
+            failed = any(key is not None and resolve(lookup, key) is LOOKUP_FAILED for lookup, key in keys)
+            return None, str(why), failed
 
     def _identity(self, change: RowChange, row: Row | None) -> Mapping[str, Any]:
         shown = self.channel.projection.shown

@@ -16,7 +16,10 @@ __all__ = ["Fault", "Prepared", "PreparedEvent", "PreparedRows", "ScopeChange", 
 class PreparedEvent:
     """One change of one row as one channel sees it.
 
-    ``new`` and ``old`` are whole rows; None means that there is none (insert, delete) or that it is not known.
+    ``new`` and ``old`` are whole rows; None means that there is none (insert, delete), that it is not valid, or that it
+    is not known. ``lost`` means that one of them is not known: it was not captured, or a look-up failed. Unlike a row
+    that is not valid, which nobody is ever shown, it may be somebody's all the same.
+
     ``fault`` says why the event is quarantined, "" if it is not: its present state cannot be shown to anybody.
     ``identity`` is what names the row when nothing else of it may be said, in JSON form. ``id`` is the event's id.
 
@@ -32,6 +35,7 @@ class PreparedEvent:
         "fault",
         "id",
         "identity",
+        "lost",
         "mapping",
         "new",
         "old",
@@ -52,6 +56,7 @@ class PreparedEvent:
         old: Row | None,
         identity: Mapping[str, Any],
         fault: str = "",
+        lost: bool = False,
     ) -> None:
         self.channel = channel
         self.mapping = mapping
@@ -63,6 +68,7 @@ class PreparedEvent:
         self.old = old
         self.identity = identity
         self.fault = fault
+        self.lost = lost
         self.encoded: dict[Any, bytes] = {}
         self._changed: tuple[Projection, tuple[str, ...]] | None = None
 

@@ -10,15 +10,17 @@ __all__ = ["Group", "Subscriber", "Subscription"]
 
 
 class Subscriber:
-    """One connection as the hub knows it. ``holds`` counts its subscriptions on hold; ``last`` is the checkpoint it
-    was given last, None if none, or none that still holds."""
+    """One connection as the hub knows it. ``holds`` counts its subscriptions on hold, ``floored`` those that were sent
+    more than has been published; ``last`` is the checkpoint it was given last, None if none, or none that still
+    holds."""
 
-    __slots__ = ("holds", "last", "outlet", "subscriptions")
+    __slots__ = ("floored", "holds", "last", "outlet", "subscriptions")
 
     def __init__(self, outlet: Outlet) -> None:
         self.outlet = outlet
         self.subscriptions: dict[str, Subscription] = {}
         self.holds = 0
+        self.floored = 0
         self.last: bytes | None = None
 
     def depends_on(self, sources: frozenset[str]) -> bool:

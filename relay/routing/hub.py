@@ -47,8 +47,6 @@ class Hub:
         self._subscribers: dict[Subscriber, None] = {}
         self._floored: dict[Subscription, None] = {}
         self._lagging: frozenset[str] = frozenset()
-        #: The last position with nothing lagging: true for every subscriber that is not on hold.
-        self._steady: Position | None = None
         self.position: Position | None = None
         self.matched = 0
         self.turn = 0
@@ -106,7 +104,7 @@ class Hub:
             return
         if subscription.held is not None:
             subscriber.holds -= 1
-        self._floored.pop(subscription, None)
+        self._unfloor(subscription)
         room = self._rooms.get(channel)
         if room is not None:
             room.dismiss(subscription)
@@ -119,8 +117,7 @@ class Hub:
             subscription.subscriber.holds += 1
             subscription.group.live.pop(subscription, None)
             subscription.group.apart[subscription] = None
-        self._floored.pop(subscription, None)
-        subscription.floors = ()
+        self._unfloor(subscription)
         subscription.held = []
         subscription.overflowed = False
 
@@ -146,9 +143,16 @@ class Hub:
         subscription.floors = tuple(floor for floor in floors if not self._reached(subscription, floor))
         if subscription.floors:
             self._floored[subscription] = None
+            subscription.subscriber.floored += 1
         else:
             self._mingle(subscription)
         return messages
+
+    def _unfloor(self, subscription: Subscription) -> None:
+        if subscription in self._floored:
+            del self._floored[subscription]
+            subscription.subscriber.floored -= 1
+        subscription.floors = ()
 
     def _reached(self, subscription: Subscription, floor: Snapshot) -> bool:
         """Whether no event that ``floor`` sees can still come to ``subscription``."""
@@ -172,7 +176,6 @@ class Hub:
         self._lagging = batch.lagging
         if batch.gap is not None:
             self._ring.clear()
-            self._steady = None
         self._ring.add(prepared, batch)
         delivery = Delivery(self.hold, self._held_events)
         if batch.gap is not None or prepared.scope_changes or prepared.truncations:
@@ -190,8 +193,6 @@ class Hub:
         if batch.snapshot is not None:
             clamped = batch.clamped if batch.clamped is not None else Snapshot.nothing()
             self.position = Position(batch.cursor, batch.snapshot, batch.as_of, clamped)
-            if not batch.lagging:
-                self._steady = self.position
         checkpoint = self.position if batch.snapshot is not None else None
         for subscriber in delivery.distribute(outs, checkpoint, self._lagging):
             self.detach(subscriber)
@@ -219,22 +220,22 @@ class Hub:
     def _lower_floors(self) -> None:
         for subscription in list(self._floored):
             if all(self._reached(subscription, floor) for floor in subscription.floors):
-                del self._floored[subscription]
-                subscription.floors = ()
+                self._unfloor(subscription)
                 self._mingle(subscription)
+                self.heartbeat([subscription.subscriber])
 
     # Checkpoints and news for everybody
 
     def checkpoint_for(self, subscriber: Subscriber) -> bytes | None:
         """The checkpoint that may be sent to ``subscriber`` now: None while anything of it is on hold.
 
-        While a large commit streams for one of its channels, the last one it had, or one from before that commit.
+        A new one covers everything the subscriber was sent, for with it clients let go of the ids they have seen. So
+        while a large commit streams for one of its channels, or a snapshot or replay showed more than has been
+        published, it is the last one it had, or None.
         """
         if subscriber.holds or self.position is None:
             return None
-        if self._lagging and subscriber.depends_on(self._lagging):
-            if subscriber.last is None and self._steady is not None:
-                subscriber.last = self._steady.checkpoint
+        if subscriber.floored or (self._lagging and subscriber.depends_on(self._lagging)):
             return subscriber.last
         subscriber.last = self.position.checkpoint
         return subscriber.last

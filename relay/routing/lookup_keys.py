@@ -14,10 +14,14 @@ import re
 
 __all__ = ["keyed_by"]
 
-_PARAMETER = re.compile(r"(?:(\w+)\.)?(\w+)\s*=\s*any\s*\(\s*%\(keys\)s(?:::[\w ]+\[\])?\s*\)")
+#: The condition on the keys, as one member of a conjunction: nothing before or after it may turn it round.
+_PARAMETER = re.compile(
+    r"\b(?:where|and|on) (?:([a-z_]\w*)\.)?([a-z_]\w*)\s*=\s*any\s*\(\s*%\(keys\)s(?:::[\w ]+\[\])?\s*\)"
+    r"(?=$| and | group by | having | order by )"
+)
 #: Words with which a row might bear on other keys than its own, and marks that could hide such words.
 _BEYOND_US = re.compile(
-    r"\b(?:or|not|union|intersect|except|with|over|lateral|exists|case|limit|offset|fetch)\b|--|/\*|\""
+    r"\b(?:or|not|union|intersect|except|with|over|lateral|exists|case|between|limit|offset|fetch)\b|--|/\*|\""
 )
 _AFTER_TABLE = "where|join|on|using|inner|left|right|full|cross|natural|group|order|having|limit|tablesample"
 

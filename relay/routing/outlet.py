@@ -38,4 +38,4 @@ class Outlet(Protocol):
         """Send ``bundle``. False: this outlet is full or gone, and the hub should forget it."""
 
     def resync(self, channels: frozenset[str], reason: str) -> None:
-        """What was sent on ``channels`` is void. The subscriptions are on hold already; the outlet fetches them anew."""
+        """What was sent on ``channels`` is void. They are on hold already; the outlet fetches them anew."""

@@ -97,17 +97,24 @@ class Preparer:
         )
 
     async def prepare_rows(self, channel: Channel, images: Sequence[Mapping[str, Any]]) -> PreparedRows:
-        """The rows of a snapshot: images of columns as :meth:`prepare` gets them, in their order."""
+        """The rows of a snapshot: images of columns as :meth:`prepare` gets them, in their order.
+
+        Raises DatabaseError if a look-up fails: a snapshot without the rows that need it would pass for whole.
+        """
         assembler = self._assemblers.get(channel.name)
         if assembler is None or assembler.channel.fingerprint != channel.fingerprint:
             assembler = Assembler(channel)
         ids = [lookup.id for lookup in channel.lookups.values()]
         for _ in range(_LOOKUP_ROUNDS):
             versions = [self._cache.version(each) for each in ids]
-            known, faults = await self._known([assembler.needs(images)])
+            known, failed = await self._known([assembler.needs(images)])
+            if failed:
+                raise DatabaseError(
+                    f"channel {channel.name} cannot be shown now: a look-up fails; try again later"
+                )
             if versions == [self._cache.version(each) for each in ids]:
                 break
-        rows = []
+        rows, faults = [], []
         for image in images:
             try:
                 rows.append(assembler.row(image, known))

@@ -10,9 +10,9 @@ For an update, by whether policy (P) and filter (F) matched the old row and matc
     -        P F      the update, ``entered``, without ``changed`` and ``previous_status``: the old row was not theirs
     else              nothing
 
-An event whose row cannot be shown to anybody is ``withheld`` from subscribers without scope. Under a scope even that
-would tell too much: there the row ``left`` if it was theirs, else nothing is said. Where it is unknown whether the row
-was theirs and the id may not be told either, only starting over is honest: RESYNC.
+An event whose row cannot be shown is ``withheld`` from subscribers without scope. Under a scope even that would tell
+too much: there a row that is not valid ``left`` if it was theirs, else nothing is said. Where what the row is or was is
+not known at all, so that it may be theirs, only starting over is honest: RESYNC.
 """
 
 from __future__ import annotations
@@ -53,18 +53,18 @@ def decide(view: View, event: PreparedEvent) -> Verdict:
     if op == "delete":
         if old is not None:
             return Verdict.DELETED if view.wants(old, ()) else Verdict.NOTHING
-        if view.scoped:
-            return Verdict.NOTHING if event.fault else Verdict.RESYNC
-        return Verdict.DELETED
+        return _unknown(event) if view.scoped else Verdict.DELETED
     if new is None:
         if not view.scoped:
             return Verdict.WITHHELD
-        return Verdict.LEFT_ID if old is not None and view.wants(old, ()) else Verdict.NOTHING
+        if event.lost or old is None:
+            return _unknown(event)
+        return Verdict.LEFT_ID if view.wants(old, ()) else Verdict.NOTHING
     if op == "insert":
         return Verdict.CREATED if view.wants(new, EVERY_FIELD) else Verdict.NOTHING
     if old is None:
         if not view.allows(new):
-            return Verdict.RESYNC
+            return _unknown(event)
         return Verdict.DISCLOSED if view.filter.matches(new, EVERY_FIELD) else Verdict.LEFT_ID
     changed = event.changed(view.projection)
     if not view.allows(new):
@@ -77,6 +77,11 @@ def decide(view: View, event: PreparedEvent) -> Verdict:
             return Verdict.UPDATED if changed else Verdict.NOTHING
         return Verdict.LEFT
     return Verdict.ENTERED if has else Verdict.NOTHING
+
+
+def _unknown(event: PreparedEvent) -> Verdict:
+    # A row that is not valid is nobody's: whoever had it when it was valid has been told that it left.
+    return Verdict.RESYNC if event.lost else Verdict.NOTHING
 
 
 def message(channel: Channel, projection: Projection, event: PreparedEvent, verdict: Verdict) -> bytes:

@@ -1,16 +1,14 @@
-"""A payment database in memory with real visibility, a relay that reads it, and clients that come and go.
+"""A relay that reads a database in memory, and clients that come and go.
 
-Transactions overlap, snapshots are what Postgres would give, polls are those of the exact reader, and a large commit may
-lag behind its position. Clients keep a list of rows as the protocol tells them to. Everything random comes from one
-generator, so a failing seed can be run again.
+Polls are those of the exact reader, and a large commit may lag behind the position. Clients keep a list of rows as the
+protocol tells them to. Everything random comes from one generator, so a failing seed can be run again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -19,18 +17,24 @@ from relay import jsontext
 from relay.capture.change import Change
 from relay.capture.cursor import Cursor, Epoch, Witness
 from relay.capture.snapshot import Snapshot
-from relay.errors import ResumeRefused
+from relay.errors import DatabaseError, ResumeRefused
 from relay.routing.groups import Subscriber, Subscription
 from relay.routing.hub import Hub
 from relay.routing.outlet import Bundle
 from relay.routing.prepare import Preparer
 from relay.routing.view import View
-from tests.support.routing import MEMBERS, NOW, PAYMENTS, Lookups, batch, channel, image, view
+from tests.support.ledger import Database
+from tests.support.routing import batch, channel, view
 
 EPOCH = Epoch(1, 2, 3, UUID(int=4))
-STATUSES = ("pending", "completed", "failed")
 Filter = Mapping[str, Any]
-Rows = dict[int, dict[str, Any]]
+OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "eq": lambda value, operand: bool(value == operand),
+    "ne": lambda value, operand: bool(value != operand),
+    "in": lambda value, operand: value in operand,
+    "gte": lambda value, operand: bool(value >= Decimal(operand)),
+    "overlaps": lambda value, operand: bool(set(value) & set(operand)),
+}
 
 
 def shown(row: Mapping[str, Any], schools: Mapping[int, list[int]]) -> dict[str, Any] | None:
@@ -55,138 +59,31 @@ def passes(row: Mapping[str, Any], spec: Filter) -> bool:
             continue
         value = row[name]
         for op, operand in (part if isinstance(part, Mapping) else {"eq": part}).items():
-            holds = value is not None and {
-                "eq": lambda v, o: v == o,
-                "ne": lambda v, o: v != o,
-                "in": lambda v, o: v in o,
-                "gte": lambda v, o: v >= Decimal(o),
-                "overlaps": lambda v, o: bool(set(v) & set(o)),
-            }[op](value, operand)
-            if not holds:
+            if value is None or not OPERATORS[op](value, operand):
                 return False
     return True
 
 
 def some_view(dice: random.Random, of: Any) -> tuple[View, Filter, Filter]:
     """A random view, and the same as plain filter and scope."""
-    wanted = dice.choice(
-        [
-            {},
-            {},
-            {"status": dice.choice(["pending", "succeeded", "failed"])},
-            {"status": {"in": dice.sample(["pending", "succeeded", "failed"], 2)}},
-            {"amount": {"gte": str(dice.randint(1, 9))}},
-            {"note": {"ne": "a"}},
-            {"any_of": [{"status": "failed"}, {"amount": {"gte": "7"}}]},
-            {"amount": {"gte": "3"}, "any_of": [{"note": "a"}, {"note": "b"}]},
-        ]
-    )
-    scope = dice.choice([{}, {}, {"school_ids": {"overlaps": dice.sample([10, 20, 30], dice.randint(1, 2))}}])
+    filters: list[Filter] = [
+        {},
+        {},
+        {"status": dice.choice(["pending", "succeeded", "failed"])},
+        {"status": {"in": dice.sample(["pending", "succeeded", "failed"], 2)}},
+        {"amount": {"gte": str(dice.randint(1, 9))}},
+        {"note": {"ne": "a"}},
+        {"any_of": [{"status": "failed"}, {"amount": {"gte": "7"}}]},
+        {"amount": {"gte": "3"}, "any_of": [{"note": "a"}, {"note": "b"}]},
+    ]
+    wanted = dice.choice(filters)
+    scopes: list[Filter] = [
+        {},
+        {},
+        {"school_ids": {"overlaps": dice.sample([10, 20, 30], dice.randint(1, 2))}},
+    ]
+    scope = dice.choice(scopes)
     return view(of, wanted, scope), wanted, scope
-
-
-@dataclass
-class Transaction:
-    """An open transaction: what it has written, and the rows it has locked."""
-
-    xid: int
-    payments: dict[int, dict[str, Any] | None] = field(default_factory=dict)
-    members: dict[int, dict[str, Any] | None] = field(default_factory=dict)
-    emptied: bool = False
-
-
-class Database(Lookups):
-    """Committed rows, open transactions, and the outbox. Look-ups see what is committed, polled or not."""
-
-    def __init__(self, dice: random.Random) -> None:
-        super().__init__()
-        self.dice = dice
-        self.payments: Rows = {}
-        self.members: Rows = {}
-        self.open: dict[int, Transaction] = {}
-        self.next_xid = 1000
-        self.outbox: list[Change] = []
-        self.next_id = 1
-
-    def snapshot(self) -> Snapshot:
-        """What a statement would see now."""
-        return Snapshot.of(self.next_xid, self.open)
-
-    def new(self, since: Snapshot, now: Snapshot) -> list[Change]:
-        """The events that ``now`` sees and ``since`` does not."""
-        return [each for each in self.outbox if now.sees(each.xid) and not since.sees(each.xid)]
-
-    def begin(self) -> None:
-        """Open a transaction."""
-        self.open[self.next_xid] = Transaction(self.next_xid)
-        self.next_xid += 1
-
-    def write(self) -> None:
-        """Let a random open transaction change a random row that no other one has locked."""
-        if not self.open:
-            return
-        dice, transaction = self.dice, self.dice.choice(list(self.open.values()))
-        if any(each.emptied for each in self.open.values()):
-            return
-        if dice.random() < 0.15:
-            self._write(transaction, MEMBERS, self.members, transaction.members, dice.randint(1, 6))
-        elif dice.random() < 0.02 and len(self.open) == 1 and not transaction.payments:
-            transaction.emptied = True
-            self._event(transaction, "truncate", PAYMENTS, None, None)
-        else:
-            self._write(transaction, PAYMENTS, self.payments, transaction.payments, dice.randint(1, 12))
-
-    def _write(self, own: Transaction, source: str, rows: Rows, written: dict[int, Any], id: int) -> None:
-        others = [each.members if source == MEMBERS else each.payments for each in self.open.values()]
-        if any(id in each for each in others if each is not written):
-            return
-        old = written.get(id, rows.get(id))
-        new = None if old is not None and self.dice.random() < 0.25 else self._row(source, id, old)
-        if old is None and new is None:
-            return
-        op = "insert" if old is None else "delete" if new is None else "update"
-        written[id] = new
-        self._event(own, op, source, new, old)
-
-    def _row(self, source: str, id: int, old: dict[str, Any] | None) -> dict[str, Any]:
-        dice = self.dice
-        if source == MEMBERS:
-            return {"id": id, "user_id": dice.randint(1, 4), "school_id": dice.choice([10, 20, 30])}
-        row = dict(old) if old is not None else image(id, amount=Decimal(5), student_id=dice.randint(1, 4))
-        for name, value in {
-            "amount": "bad" if dice.random() < 0.15 else Decimal(dice.randint(1, 9)),
-            "status": dice.choice(STATUSES),
-            "note": dice.choice([None, "a", "b"]),
-            "student_id": dice.randint(1, 4),
-        }.items():
-            if dice.random() < 0.4:
-                row[name] = value
-        return row
-
-    def _event(self, own: Transaction, op: Any, source: str, new: Any, old: Any) -> None:
-        key = {"id": (new or old)["id"]} if new or old else None
-        self.outbox.append(Change(self.next_id, own.xid, NOW, source, op, key, new, old))
-        self.next_id += 1
-
-    def end(self, *, commit: bool = True) -> None:
-        """End a random open transaction."""
-        if not self.open:
-            return
-        transaction = self.open.pop(self.dice.choice(list(self.open)))
-        if not commit:
-            self.outbox = [each for each in self.outbox if each.xid != transaction.xid]
-            return
-        if transaction.emptied:
-            self.payments.clear()
-        for rows, written in ((self.payments, transaction.payments), (self.members, transaction.members)):
-            for id, row in written.items():
-                if row is None:
-                    rows.pop(id, None)
-                else:
-                    rows[id] = row
-        self.schools = {}
-        for member in self.members.values():
-            self.schools.setdefault(member["user_id"], []).append(member["school_id"])
 
 
 class Relay:
@@ -262,6 +159,8 @@ class Client:
         self.subscription: Subscription | None = None
         self.fetched: tuple[Sequence[Any] | None, list[bytes], tuple[Snapshot, ...]] | None = None
         self.ids: set[str] = set()
+        #: Something was withheld since the last snapshot.
+        self.doubtful = False
 
     # As an outlet
 
@@ -281,6 +180,8 @@ class Client:
         message = jsontext.decode(text)
         if message["type"] == "checkpoint":
             self.since = Cursor.decode(message["cursor"])
+        elif message["type"] == "withheld":
+            self.doubtful = True
         elif message["type"] == "payment_update":
             assert message["id"] not in self.ids, "an event came twice"
             self.ids.add(message["id"])
@@ -310,6 +211,12 @@ class Client:
         self.relay.hub.detach(self.subscriber)
         self.subscriber = self.subscription = None
 
+    def start_over(self) -> None:
+        """Subscribe again without a cursor."""
+        assert self.subscriber is not None
+        self.resync(frozenset(), "")
+        self.subscription = self.relay.hub.join(self.subscriber, self.view)
+
     def fetch(self) -> None:
         """Read a replay or a snapshot from the database, for release later."""
         database, preparer = self.relay.database, self.relay.preparer
@@ -324,7 +231,11 @@ class Client:
             else:
                 self.fetched = (None, missed, (self.since.snapshot, now))
                 return
-        prepared_rows = asyncio.run(preparer.prepare_rows(self.view.channel, list(database.payments.values())))
+        images = list(database.payments.values())
+        try:
+            prepared_rows = asyncio.run(preparer.prepare_rows(self.view.channel, images))
+        except DatabaseError:
+            return
         self.fetched = (self.view.select(prepared_rows.rows, 1000), [], (now,))
 
     def go_live(self) -> None:
@@ -339,6 +250,7 @@ class Client:
             self.since = None
             return
         if snapshot is not None:
+            self.doubtful = False
             self.rows = {row["id"]: row for row in snapshot}
         for text in (*missed, *held):
             self.apply(text)
@@ -361,7 +273,7 @@ class Client:
         return found
 
     def actual(self) -> dict[str, Any]:
-        """The rows it shows. Of a row that cannot be shown to anybody, an unscoped client has been told ``withheld``."""
+        """The rows it shows. Of one that cannot be shown to anybody, an unscoped client has been told ``withheld``."""
         bad = {str(id) for id, row in self.relay.database.payments.items() if isinstance(row["amount"], str)}
         return {
             id: (row["amount"], row["status"], row["note"])
