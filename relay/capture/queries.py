@@ -11,6 +11,7 @@ __all__ = [
     "COLUMNS_OF",
     "COLUMN_TYPES",
     "COMMIT",
+    "EXTENT",
     "FACTS",
     "FINGERPRINTS",
     "HELLO",
@@ -98,7 +99,8 @@ _BETWEEN: Final = """
  WHERE pg_visible_in_snapshot(xid, %(target)s::pg_snapshot)
 """
 
-INTERVAL: Final = f"SELECT {COLUMNS} {_BETWEEN} AND source = ANY (%(sources)s::text[]) LIMIT %(limit)s"
+INTERVAL: Final = f"SELECT {COLUMNS} {_BETWEEN} AND source = %(source)s LIMIT %(limit)s"
+EXTENT: Final = f"SELECT min(id), max(id) {_BETWEEN} AND source = %(source)s"
 
 SCOUT: Final = f"""
 SELECT source, min(id), max(id), count(*) {_BETWEEN} AND source <> ALL (%(lagging)s::text[]) GROUP BY source
@@ -107,7 +109,7 @@ SELECT source, min(id), max(id), count(*) {_BETWEEN} AND source <> ALL (%(laggin
 # One piece of a large commit, by the index on id whatever the planner thinks of xids: memory and time are bounded.
 WINDOW: Final = f"""
 SELECT {COLUMNS} FROM relay.event
- WHERE id >= %(first)s AND id <= %(last)s AND source = ANY (%(sources)s::text[])
+ WHERE id >= %(first)s AND id <= %(last)s AND source = %(source)s
    AND pg_visible_in_snapshot(xid, %(target)s::pg_snapshot) AND NOT pg_visible_in_snapshot(xid, %(base)s::pg_snapshot)
  ORDER BY id LIMIT %(limit)s
 """

@@ -91,19 +91,20 @@ class Reader:
         return self._found([row for row in rows if row[0] is not None], state, as_of)
 
     async def scout(self, session: Session) -> None:
-        """Make the sources of an overflow a lane. Nothing is published, so the position moves at once."""
+        """Make each source of an overflow a lane. Nothing is published, so the position moves at once.
+
+        One lane for each, for a table with a single row in the interval shall not wait for one with a million.
+        """
         state = self.state
         assert state.overflow is not None
         params = interval(state.prev, state.overflow) | {"lagging": sorted(state.lagging)}
         rows = await session.fetch(queries.SCOUT, params, deadline=_SCOUT_DEADLINE)
-        ours = [row for row in rows if row[0] in self._sources]
-        lane = self._lane(frozenset(row[0] for row in ours), state.prev, state.overflow, ours)
-        lanes = (*state.lanes, lane) if ours else state.lanes
-        self.state = replace(state, prev=state.overflow, overflow=None, lanes=lanes)
-
-    def _lane(self, sources: frozenset[str], base: Snapshot, target: Snapshot, found: Sequence[Row]) -> Lane:
-        first, last = min((row[1] for row in found), default=0), max((row[2] for row in found), default=-1)
-        return Lane(sources, base).towards(target, first, last, self._chunk)
+        lanes = [
+            Lane(source, state.prev).towards(state.overflow, first, last, self._chunk)
+            for source, first, last, _ in sorted(rows, key=lambda row: row[3])
+            if source in self._sources
+        ]
+        self.state = replace(state, prev=state.overflow, overflow=None, lanes=(*lanes, *state.lanes))
 
     async def step(self, session: Session) -> Found:
         """One piece of the lane whose turn it is."""
@@ -116,7 +117,7 @@ class Reader:
         params = {
             "first": lane.next_id,
             "last": last,
-            "sources": sorted(lane.sources),
+            "source": lane.source,
             "target": str(lane.target),
             "base": str(lane.base),
             "limit": self._chunk + 1,
@@ -139,15 +140,12 @@ class Reader:
 
     async def _catch_up(self, session: Session, turned: State, lane: Lane) -> Found:
         target = turned.prev
-        sources = {"sources": sorted(lane.sources)}
-        between = interval(lane.base, target)
-        rows = await session.fetch(queries.INTERVAL, between | sources | {"limit": self._chunk + 1})
+        between = interval(lane.base, target) | {"source": lane.source}
+        rows = await session.fetch(queries.INTERVAL, between | {"limit": self._chunk + 1})
         if len(rows) <= self._chunk:
             return self._found(rows, turned.with_lane(lane, None), self.as_of)
-        outside = {"lagging": sorted(turned.lagging - lane.sources)}
-        found = await session.fetch(queries.SCOUT, between | outside, deadline=_SCOUT_DEADLINE)
-        again = self._lane(lane.sources, lane.base, target, [row for row in found if row[0] in lane.sources])
-        return self._part([], turned, lane, again)
+        ((first, last),) = await session.fetch(queries.EXTENT, between, deadline=_SCOUT_DEADLINE)
+        return self._part([], turned, lane, lane.towards(target, first, last, self._chunk))
 
     @property
     def as_of(self) -> datetime:

@@ -19,14 +19,14 @@ Marks = tuple[tuple[int, int], ...]
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """A large commit on its way. ``sources`` are complete up to ``base``; all of it is published when ``base`` equals
-    the main position.
+    """One source of a large commit on its way. It is complete up to ``base``; when that has become the main position
+    the lane joins the main stream.
 
     While ``target`` is set, what lies between ``base`` and it is read by id, from ``next_id`` to ``last_id``, at most
     ``width`` ids at once.
     """
 
-    sources: frozenset[str]
+    source: str
     base: Snapshot
     target: Snapshot | None = None
     next_id: int = 0
@@ -62,7 +62,7 @@ class State:
     @property
     def lagging(self) -> frozenset[str]:
         """The sources the main stream does without for now."""
-        return frozenset().union(*(lane.sources for lane in self.lanes))
+        return frozenset(lane.source for lane in self.lanes)
 
     @property
     def bound(self) -> int:
@@ -87,7 +87,7 @@ class State:
     def after_reconnect(self) -> Self:
         """What is left of this position without the session that took it. Lanes begin again at their base."""
         bound = self.bound
-        lanes = tuple(Lane(lane.sources, lane.base.clamp(bound)) for lane in self.lanes)
+        lanes = tuple(Lane(lane.source, lane.base.clamp(bound)) for lane in self.lanes)
         return replace(self, prev=self.prev.clamp(bound), lanes=lanes, overflow=None)
 
     def with_lane(self, old: Lane, new: Lane | None) -> Self:

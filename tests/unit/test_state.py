@@ -49,7 +49,7 @@ def test_an_interval_is_exactly_what_became_visible(base: Snapshot, later: Snaps
 def test_a_lane_goes_forward_to_its_target() -> None:
     """A lane that has passed its last id is complete up to its target, and begins to catch up from there."""
     target = Snapshot.of(50)
-    lane = Lane(frozenset("a"), Snapshot.of(10)).towards(target, 100, 199, 50)
+    lane = Lane("a", Snapshot.of(10)).towards(target, 100, 199, 50)
     lane = lane.past(150, 50)
     assert (lane.next_id, lane.target) == (150, target)
     lane = lane.past(200, 50)
@@ -58,20 +58,20 @@ def test_a_lane_goes_forward_to_its_target() -> None:
 
 def test_lagging_sources_are_those_of_all_lanes() -> None:
     """Lanes have sources of their own; one that joins the main stream takes its sources out of the lagging ones."""
-    one, two = Lane(frozenset("a"), NOTHING), Lane(frozenset("bc"), NOTHING)
+    one, two = Lane("a", NOTHING), Lane("b", NOTHING)
     state = State(Snapshot.of(20), None, NOTHING, (one, two))
-    assert state.lagging == set("abc")
-    assert state.with_lane(one, None).lagging == set("bc")
-    moved = state.with_lane(two, Lane(frozenset("bc"), Snapshot.of(9)))
+    assert state.lagging == set("ab")
+    assert state.with_lane(one, None).lagging == {"b"}
+    moved = state.with_lane(two, Lane("b", Snapshot.of(9)))
     assert [lane.base for lane in moved.lanes] == [NOTHING, Snapshot.of(9)]
 
 
 def test_after_a_reconnect_lanes_begin_again() -> None:
     """What a lane has read in pieces is read again; an overflow is forgotten, for nothing of it was published."""
-    lane = Lane(frozenset("a"), Snapshot.of(30)).towards(Snapshot.of(50), 1, 9, 5).past(6, 5)
+    lane = Lane("a", Snapshot.of(30)).towards(Snapshot.of(50), 1, 9, 5).past(6, 5)
     state = State(
         Snapshot.of(50), Witness(9, 40), NOTHING, (lane,), overflow=Snapshot.of(60)
     ).after_reconnect()
     assert state.prev == Snapshot.of(41)
-    assert state.lanes == (Lane(frozenset("a"), Snapshot.of(30)),)
+    assert state.lanes == (Lane("a", Snapshot.of(30)),)
     assert state.overflow is None
