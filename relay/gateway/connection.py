@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from relay.routing.groups import Subscriber
     from relay.routing.policies import Grants
 
-__all__ = ["Connection", "Subscribing"]
+__all__ = ["Connection", "Subscribing", "slices"]
 
 #: Seconds between the close frame and the end, for a client that reads and for one that does not.
 LINGER = 5.0
@@ -135,7 +135,7 @@ class Connection:
         What is written here does not count against the buffer of live events: a large snapshot is no
         slowness.
         """
-        for some in _slices(messages):
+        for some in slices(messages):
             bundle = Bundle(some)
             self._extra += len(bundle.wire(text_frame))
             if not self.offer(bundle):
@@ -264,7 +264,7 @@ class Connection:
             self.services.hub.detach(self.subscriber)
 
 
-def _slices(messages: Sequence[bytes]) -> Iterator[list[bytes]]:
+def slices(messages: Sequence[bytes]) -> Iterator[list[bytes]]:
     """``messages`` in runs of about ``SLICE`` bytes."""
     some: list[bytes] = []
     size = 0

@@ -46,6 +46,8 @@ __all__ = ["WebSocket"]
 
 HEAD_SECONDS = 10.0
 ANSWER_SECONDS = 30.0
+#: Seconds that a client has to hang up once the WebSocket connection is closed.
+LINGER_SECONDS = 5.0
 #: Frames of one message.
 MOST_FRAGMENTS = 1000
 
@@ -114,6 +116,7 @@ class WebSocket(ServerConnection):
 
     head_seconds = HEAD_SECONDS
     answer_seconds = ANSWER_SECONDS
+    linger_seconds = LINGER_SECONDS
 
     def __init__(self, protocol: ServerProtocol, server: Server, *, address: Address, **options: Any) -> None:
         super().__init__(protocol, server, **options)
@@ -164,15 +167,14 @@ class WebSocket(ServerConnection):
         task.add_done_callback(self.server.handler_tasks.discard)
 
     async def _opening(self) -> None:
-        try:
+        with contextlib.suppress(Exception):  # too slow, or cut off in the middle
             await self._shake_hands()
-        except Exception:  # too slow, or cut off in the middle
-            self.transport.abort()
+        if self.is_open:
+            self._receiver = self._address.opened(self)
         else:
-            if self.is_open:
-                self._receiver = self._address.opened(self)
-            else:
-                self.transport.abort()
+            self.transport.abort()
+            # Also here: a client may be gone before anything was decided about it.
+            self._give_seat_back()
         # The token is in the request.
         self.request, self.response = _FORGOTTEN, None
         del self.request_rcvd
@@ -196,6 +198,10 @@ class WebSocket(ServerConnection):
         """Anything from the client shows that it is alive."""
         self.heard = self.loop.time()
         super().data_received(data)
+        if self._receiver is not None and self.protocol.close_expected():
+            self._cut_later(
+                self.linger_seconds
+            )  # the client has closed, or broken the protocol, and should go
         # The library answers every ping, also of a client that never reads the answers.
         if self.paused and self.transport.get_write_buffer_size() > 2 * self.most_waiting:
             self.transport.abort()
@@ -227,6 +233,14 @@ class WebSocket(ServerConnection):
 
     # The end.
 
+    def _give_seat_back(self) -> None:
+        if self.admission is not None:
+            self.admission.seat.leave()
+
+    def _cut_later(self, seconds: float) -> None:
+        if self._cut is None:
+            self._cut = self.loop.call_later(seconds, self.transport.abort)
+
     def connection_lost(self, exc: Exception | None) -> None:
         """The end, however it came."""
         super().connection_lost(exc)
@@ -234,8 +248,7 @@ class WebSocket(ServerConnection):
         if self._cut is not None:
             self._cut.cancel()
             self._cut = None
-        if self.admission is not None:
-            self.admission.seat.leave()
+        self._give_seat_back()
         receiver, self._receiver = self._receiver, None
         if receiver is not None:
             receiver.lost()
@@ -268,8 +281,7 @@ class WebSocket(ServerConnection):
         if self.protocol.state is OPEN and not self.transport.is_closing():
             self.protocol.send_close(code)
             self.send_data()
-        if self._cut is None:
-            self._cut = self.loop.call_later(linger, self.transport.abort)
+        self._cut_later(linger)
 
 
 def _refused_head(error: Exception) -> Response:

@@ -7,7 +7,7 @@ import contextlib
 import json
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
@@ -18,15 +18,11 @@ from websockets.exceptions import ConnectionClosed
 
 from relay.capture.batch import CaptureStatus
 from relay.config import Settings
-from relay.errors import CaptureDegraded
 from relay.gateway.auth import Authenticator
-from relay.gateway.connection import Connection
 from relay.gateway.limits import Limits
 from relay.gateway.server import Gateway
 from relay.gateway.tasks import Tasks
-from relay.messages import requests
-from relay.messages.frames import Checkpoint, Subscribed, SubscribedChannel, Unsubscribed
-from relay.routing.outlet import Bundle
+from tests.support.gateway_fakes import FakeCapture, FakeHub, FakePolicies, FakeSubscriptions
 
 if TYPE_CHECKING:
     from relay.gateway.services import Services
@@ -34,16 +30,18 @@ if TYPE_CHECKING:
 __all__ = [
     "AUDIENCE",
     "SECRET",
-    "FakeCapture",
-    "FakeHub",
     "Room",
     "ask",
     "free_port",
+    "hear",
     "make_settings",
     "make_token",
     "opened",
     "read_all",
+    "say",
     "status",
+    "unharmed",
+    "welcome",
 ]
 
 SECRET = "a secret that is long enough for HS256, made for tests alone"
@@ -73,113 +71,6 @@ def make_settings(**sections: Mapping[str, Any]) -> Settings:
 def status(ok: bool, reason: str = "") -> CaptureStatus:
     """What the capture side reports of itself."""
     return CaptureStatus(ok, datetime.now(UTC), reason)
-
-
-@dataclass(frozen=True)
-class Position:
-    """Up to where the hub has published."""
-
-    cursor: str
-    as_of: datetime
-
-
-class FakeHub:
-    """Remembers who is attached and hands them whatever a test publishes."""
-
-    def __init__(self) -> None:
-        self.position: Position | None = Position("c1", datetime.now(UTC))
-        self.subscribers: list[Connection] = []
-        self.beats: list[list[Connection]] = []
-
-    @property
-    def subscriptions(self) -> int:
-        return len(self.subscribers)
-
-    def attach(self, outlet: Connection) -> Connection:
-        self.subscribers.append(outlet)
-        return outlet
-
-    def detach(self, subscriber: Connection) -> None:
-        if subscriber in self.subscribers:
-            self.subscribers.remove(subscriber)
-
-    def publish(self, *messages: bytes) -> None:
-        bundle = Bundle(messages)
-        self.subscribers = [outlet for outlet in self.subscribers if outlet.offer(bundle)]
-
-    def heartbeat(self, subscribers: Sequence[Connection]) -> None:
-        self.beats.append(list(subscribers))
-        assert self.position is not None
-        bundle = Bundle([Checkpoint(cursor=self.position.cursor, as_of=self.position.as_of).encode()])
-        for outlet in subscribers:
-            outlet.offer(bundle)
-
-    def capture_status(self, frame: bytes) -> None:
-        self.publish(frame)
-
-
-class FakeCapture:
-    """Polls as often as it is asked, unless it is degraded or stuck."""
-
-    def __init__(self) -> None:
-        self.polls = 0
-        self.degraded = False
-        self.stuck = False
-
-    async def poll_now(self) -> None:
-        self.polls += 1
-        if self.degraded:
-            raise CaptureDegraded("the database cannot be reached")
-        if self.stuck:
-            await asyncio.Event().wait()
-
-
-@dataclass(frozen=True)
-class FakeGrants:
-    """The channels of the claim ``channels``."""
-
-    channels: frozenset[str]
-
-
-class FakePolicies:
-    """Grants what the claim ``channels`` lists, and nothing at all to those without it."""
-
-    def __init__(self) -> None:
-        self.withdrawn: frozenset[str] = frozenset()
-
-    def decide(self, claims: Mapping[str, Any]) -> FakeGrants | None:
-        granted = frozenset(claims.get("channels", ["transactions"])) - self.withdrawn
-        return FakeGrants(granted) if granted else None
-
-
-class FakeSubscriptions:
-    """Says yes to every subscribe; a channel named ``bug`` makes it raise."""
-
-    def __init__(self, peer: Connection, _: Services) -> None:
-        self.peer = peer
-        self.resynced: list[tuple[frozenset[str], str]] = []
-        self.closed = False
-
-    def subscribe(self, request: requests.Subscribe) -> None:
-        if "bug" in request.channels:
-            raise RuntimeError("a bug, with a token in its text: eyJhbGciOi.secret")
-        one = SubscribedChannel(filter={}, view="v", resumed=False, replayed=0)
-        self.peer.send(Subscribed(id=request.id, channels=dict.fromkeys(request.channels, one)).encode())
-
-    def unsubscribe(self, request: requests.Unsubscribe) -> None:
-        self.peer.send(Unsubscribed(id=request.id, channels=request.channels, reason="requested").encode())
-
-    def on_resync(self, channels: frozenset[str], reason: str) -> None:
-        self.resynced.append((channels, reason))
-
-    def regrant(self, grants: Any) -> None:
-        lost = sorted(self.peer.grants.channels - grants.channels)
-        self.peer.grants = grants
-        if lost:
-            self.peer.send(Unsubscribed(channels=lost, reason="not_granted").encode())
-
-    def close(self) -> None:
-        self.closed = True
 
 
 @dataclass
@@ -249,6 +140,32 @@ async def opened(
         finally:
             pulse.cancel()
             await gateway.drain()
+
+
+async def welcome(client: ClientConnection) -> dict[str, Any]:
+    """The first message of a connection."""
+    message: dict[str, Any] = json.loads(await client.recv())
+    assert message["type"] == "welcome", message
+    return message
+
+
+async def say(client: ClientConnection, **message: Any) -> None:
+    """Send one message."""
+    await client.send(json.dumps(message))
+
+
+async def hear(client: ClientConnection) -> dict[str, Any]:
+    """The next message."""
+    message: dict[str, Any] = json.loads(await client.recv())
+    return message
+
+
+async def unharmed(room: Room, client: ClientConnection) -> None:
+    """Another client still gets its pong and its events."""
+    await say(client, type="ping", id="still there")
+    assert await hear(client) == {"type": "pong", "id": "still there"}
+    room.hub.publish(b'{"type":"news"}')
+    assert await hear(client) == {"type": "news"}
 
 
 async def read_all(client: ClientConnection) -> tuple[list[dict[str, Any]], int]:
