@@ -123,8 +123,12 @@ function add(channel, action, timestamp, object) {
   row.dataset.channel = channel;
   if (action === "snapshot") row.className = "snapshot";
   const time = timestamp ? new Date(timestamp).toLocaleTimeString() : "";
-  for (const text of [time, channel, action, object ? JSON.stringify(object) : ""]) {
-    row.insertCell().textContent = text;
+  for (const text of [time, channel, action]) row.insertCell().textContent = text;
+  const cell = row.insertCell();
+  for (const [key, value] of Object.entries(object || {})) {
+    const name = document.createElement("span");
+    name.textContent = key;
+    cell.append(name, ` ${typeof value === "object" ? JSON.stringify(value) : value}  `);
   }
   const events = $("events");
   events.prepend(row);
