@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import shutil
+import statistics
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,12 +19,11 @@ GRACE_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one run did: transactions per second once connected, how many there were, and their mean latency."""
+    """What one run did: ``tps`` once it was warm, ``transactions`` in all, how many ``failed``."""
 
     tps: float
     transactions: int
     failed: int
-    latency_ms: float
 
 
 def find_pgbench(bindir: Path) -> Path:
@@ -36,21 +36,33 @@ def find_pgbench(bindir: Path) -> Path:
     raise FileNotFoundError(f"there is no pgbench in {bindir} nor on this system: install postgresql-contrib")
 
 
-def parse(output: str) -> Outcome:
-    """Read pgbench's summary (the same words from PostgreSQL 14 to 18). ValueError names what is missing."""
+def parse(summary: str, progress: str) -> Outcome:
+    """Read what pgbench prints (in the same words from PostgreSQL 14 to 18) to standard output and standard error.
 
-    def number(name: str, pattern: str, default: str | None = None) -> float:
-        found = re.search(pattern, output, re.MULTILINE)
+    The first second is left out of ``tps``: new sessions look up tables and compile triggers in it, and those of a
+    backend live long. ValueError names what is missing.
+    """
+
+    def number(name: str, default: str | None = None) -> int:
+        found = re.search(rf"^number of {name}: ([0-9]+)", summary, re.MULTILINE)
         if found is None and default is None:
-            raise ValueError(f"pgbench did not print its {name}: {output.strip()[-200:] or 'nothing at all'}")
-        return float(found[1] if found else default or "")
+            raise ValueError(
+                f"pgbench did not print the number of {name}: {summary.strip()[-200:] or 'nothing'}"
+            )
+        return int(found[1] if found else default or "")
 
+    seconds = [
+        float(tps) for tps in re.findall(r"^progress: [0-9.]+ s, ([0-9.]+) tps", progress, re.MULTILINE)
+    ]
+    if len(seconds) < 2:
+        raise ValueError(
+            f"pgbench printed {len(seconds)} lines of progress, too few to leave out the first second"
+        )
     return Outcome(
-        tps=number("rate", r"^tps = ([0-9.]+) \(without initial connection time\)"),
-        transactions=int(number("transactions", r"^number of transactions actually processed: ([0-9]+)")),
+        tps=statistics.fmean(seconds[1:]),
+        transactions=number("transactions actually processed"),
         # Version 14 does not retry, and so does not print how many failed for good.
-        failed=int(number("failures", r"^number of failed transactions: ([0-9]+)", "0")),
-        latency_ms=number("latency", r"^latency average = ([0-9.]+) ms"),
+        failed=number("failed transactions", "0"),
     )
 
 
@@ -69,14 +81,17 @@ def environment(dsn: str) -> dict[str, str]:
 async def run(
     program: Path, dsn: str, script: str, *, clients: int, seconds: int, rate: int | None = None
 ) -> Outcome:
-    """Run ``script``, one transaction a statement, over and over; with ``rate`` so many a second, at random moments.
+    """Run ``script``, one transaction a statement, for a second to get warm and ``seconds`` that count.
+
+    With ``rate`` so many transactions a second are begun, at random moments, else as many as possible.
 
     RuntimeError quotes pgbench if it fails.
     """
     arguments: dict[str, object] = {
         "client": clients,
         "jobs": min(clients, os.cpu_count() or 1),
-        "time": seconds,
+        "time": seconds + 1,
+        "progress": 1,
         # Parsing and planning would be most of the work, and hide what a trigger adds.
         "protocol": "prepared",
         "file": "-",
@@ -98,7 +113,7 @@ async def run(
     last = complaints.decode(errors="replace").strip()[-500:]
     if process.returncode != 0:
         raise RuntimeError(f"pgbench failed: {last}")
-    outcome = parse(output.decode())
+    outcome = parse(output.decode(), complaints.decode())
     if outcome.failed:
         raise RuntimeError(f"{outcome.failed} transactions failed: {last}")
     return outcome

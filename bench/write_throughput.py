@@ -20,15 +20,15 @@ __all__ = ["GOALS", "Load", "measure"]
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """So many clients, so many rounds over all variants, so many seconds for each variant."""
+    """So many clients, so many rounds over all variants, so many seconds (and one to get warm) for each variant."""
 
     clients: int
     rounds: int
     seconds: int
 
 
-FULL = (Load(1, 3, 2), Load(32, 5, 4))
-QUICK = (Load(1, 1, 1), Load(32, 2, 2))
+FULL = (Load(1, 2, 2), Load(32, 4, 4))
+QUICK = (Load(1, 1, 1), Load(32, 2, 1))
 
 #: Goals of the design for 32 writers: share of no trigger, and times the classic trigger.
 GOALS = {
