@@ -9,7 +9,7 @@ Three rules make the seam between what is fetched and what is live exact:
 * a subscription joins the live stream *before* anything is fetched for it, so nothing falls in between;
 * what was fetched carries the Postgres snapshot it shows, and live events which that snapshot sees are dropped;
 * no checkpoint leaves while any subscription of the connection is on hold (the hub sees to it), and one leaves at
-  the end. It is the hub's position: at or before everything fetched, so coming back with it repeats, never loses.
+  the end, from a poll that has seen everything fetched: coming back with it repeats nothing and loses nothing.
 
 Requests of one connection are worked off in the order they came, by one task that exists only while there is work.
 What a regrant or a resync does to a subscription whose fetch is under way shows in ``_active`` and ``Active.void``:
@@ -19,6 +19,7 @@ the fetch notices at its next step, and starts over or leaves it to what was que
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
@@ -172,13 +173,13 @@ class Subscriptions:
                 await self._feeder.replay(active, replays[active.name])
             else:
                 await self._feeder.fill(active)
-        self._checkpoint()
+        await self._checkpoint()
 
     async def _refetch(self, voided: Sequence[Active]) -> None:
         for active in voided:
             if active.void:  # else a fetch that was under way has seen to it
                 await self._feeder.fill(active)
-        self._checkpoint()
+        await self._checkpoint()
 
     def _join_all(self, request: requests.Subscribe) -> list[Active]:
         joined: list[Active] = []
@@ -232,8 +233,13 @@ class Subscriptions:
     def _is_current(self, active: Active) -> bool:
         return not self._closed and self._active.get(active.name) is active
 
-    def _checkpoint(self) -> None:
-        if (checkpoint := self._services.hub.checkpoint_for(self._peer.subscriber)) is not None:
+    async def _checkpoint(self) -> None:
+        if self._peer.subscriber.floored:
+            # What was fetched is newer than the last poll. With a checkpoint of before it the client would forget ids
+            # that come again if it is cut now; the hub sends one as soon as a poll has seen as much.
+            with contextlib.suppress(CaptureDegraded):
+                await self._services.capture.poll_now()
+        elif (checkpoint := self._services.hub.checkpoint_for(self._peer.subscriber)) is not None:
             self._peer.send(checkpoint)
 
 

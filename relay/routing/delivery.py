@@ -68,7 +68,9 @@ class Delivery:
         full = []
         for subscriber, lists in self._owed(outs).items():
             frame = None
-            true = not (subscriber.holds or subscriber.floored or (lagging and subscriber.depends_on(lagging)))
+            true = not (
+                subscriber.holds or subscriber.floored or (lagging and subscriber.depends_on(lagging))
+            )
             if position is not None and true:
                 frame = subscriber.last = position.checkpoint
             key = (frame is None, *map(id, lists))

@@ -222,7 +222,8 @@ class Hub:
             if all(self._reached(subscription, floor) for floor in subscription.floors):
                 self._unfloor(subscription)
                 self._mingle(subscription)
-                self.heartbeat([subscription.subscriber])
+                if not subscription.subscriber.floored:
+                    self.heartbeat([subscription.subscriber])
 
     # Checkpoints and news for everybody
 
