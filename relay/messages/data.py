@@ -39,7 +39,7 @@ def data(
         "type": type,
         "channel": channel,
         "id": id,
-        "timestamp": at.astimezone(UTC),
+        "timestamp": at if at.tzinfo is UTC else at.astimezone(UTC),
         "data": body,
     }
     if membership is not None:

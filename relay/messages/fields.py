@@ -16,7 +16,9 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
-__all__ = ["KINDS", "FieldType", "kind_of_column", "plain"]
+from relay import jsontext
+
+__all__ = ["KINDS", "FieldType", "base_type", "kind_of_column", "plain", "same_text"]
 
 #: Beyond this, JavaScript rounds integers (ECMAScript, Number.MAX_SAFE_INTEGER).
 SAFE_INTEGER = 2**53 - 1
@@ -62,7 +64,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, float):
         return Decimal(repr(value))
     if isinstance(value, datetime):
-        return _aware(value)
+        return _utc(value)
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
@@ -70,20 +72,22 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
-def _aware(value: datetime) -> datetime:
-    # "timestamp without time zone" carries no zone; UTC is what backends that use it mean, and what we document.
-    return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
+def same_text(one: Any, other: Any) -> bool:
+    """Whether two values that Python takes for equal are the same JSON text, too: 1 and true are not, nor 5 and 5.0."""
+    if one.__class__ is not other.__class__ or isinstance(one, list | dict):
+        return jsontext.encode(one) == jsontext.encode(other)
+    return not one.compare_total(other) if isinstance(one, Decimal) else True
 
 
 def _utc(value: datetime) -> datetime:
-    return value.astimezone(UTC)
+    # "timestamp without time zone" carries no zone; UTC is what backends that use it mean, and what we document.
+    # One zone for all, for moments in different zones compare ten times as slowly.
+    return value.astimezone(UTC) if value.tzinfo is not None else value.replace(tzinfo=UTC)
 
 
 def _undeclared(value: Any) -> Any:
     if isinstance(value, Decimal):
         return digits(value)
-    if isinstance(value, datetime):
-        return _utc(value)
     if isinstance(value, int) and not -SAFE_INTEGER <= value <= SAFE_INTEGER:
         return str(value)
     return value
@@ -123,7 +127,7 @@ def _boolean(raw: Any) -> bool:
 def _timestamp(raw: Any) -> datetime:
     if isinstance(raw, str):
         try:
-            return _utc(_aware(datetime.fromisoformat(raw)))
+            return _utc(datetime.fromisoformat(raw))
         except (ValueError, OverflowError):
             pass
     raise ValueError('an ISO 8601 timestamp such as "2026-01-31T12:00:00Z"')
@@ -146,7 +150,7 @@ KINDS: Mapping[str, FieldType] = {
         FieldType("decimal", Decimal, digits, _decimal, ordered=True, loose=True),
         FieldType("number", Decimal, None, _decimal, ordered=True, loose=True),
         FieldType("boolean", bool, None, _boolean, ordered=False),
-        FieldType("timestamp", Annotated[datetime, AfterValidator(_aware)], _utc, _timestamp, ordered=True),
+        FieldType("timestamp", Annotated[datetime, AfterValidator(_utc)], None, _timestamp, ordered=True),
         FieldType("json", Any, None, _scalar, ordered=False, loose=True),
         FieldType("auto", Any, _undeclared, _scalar, ordered=False, loose=True),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from relay.errors import RowInvalid
@@ -11,7 +11,7 @@ from relay.routing.coalesce import RowChange
 from relay.routing.conditions import Row
 from relay.routing.event import PreparedEvent
 from relay.routing.lookups import LookupCache, LookupId, key_text
-from relay.routing.rows import LOOKUP_FAILED, Found, Resolve, RowBuilder
+from relay.routing.rows import LOOKUP_FAILED, Answers, Found, RowBuilder
 
 __all__ = ["Assembler", "Known", "Needs"]
 
@@ -59,14 +59,17 @@ class Known:
         """
         for lookup, keys in self._missing.values():
             found = self._found.setdefault(lookup.id, {})
-            for text, key in keys.items():
-                result = now.resolve(lookup, key)
+            for text in keys:
+                result = now._resolve(lookup, text)
                 if result is not None or lookup.reads:
                     found[text] = result
 
-    def resolve(self, lookup: Lookup, key: Any) -> Found:
-        """What ``lookup`` found for ``key``."""
-        return self._found.get(lookup.id, {}).get(key_text(key), LOOKUP_FAILED)
+    def _resolve(self, lookup: Lookup, key: str) -> Found:
+        return self._found.get(lookup.id, {}).get(key, LOOKUP_FAILED)
+
+    def answers(self, lookups: Iterable[Lookup]) -> Answers:
+        """All that is known of ``lookups``, by their names."""
+        return {lookup.name: self._found.get(lookup.id, {}) for lookup in lookups}
 
 
 class Assembler:
@@ -76,10 +79,6 @@ class Assembler:
         self.channel = channel
         self._build = RowBuilder(channel).build
         self._lookups = tuple(channel.lookups.values())
-        fields = channel.fields.values()
-        self._columns = {
-            each.column: each.name for each in fields if each.column and not each.hidden and not each.map
-        }
 
     def needs(self, images: Iterable[Mapping[str, Any] | None]) -> Needs:
         """The keys that rows of ``images`` will look up."""
@@ -94,15 +93,24 @@ class Assembler:
                         keys[key_text(key)] = key
         return needs
 
-    def row(self, image: Mapping[str, Any], known: Known) -> Row:
-        """One row. Raises RowInvalid."""
-        return self._build(image, known.resolve)
+    def rows(self, images: Iterable[Mapping[str, Any]], known: Known) -> Iterator[Row | RowInvalid]:
+        """The row of each image, or why there is none."""
+        answers = known.answers(self._lookups)
+        for image in images:
+            try:
+                yield self._build(image, answers)
+            except RowInvalid as why:
+                yield why
 
-    def event(self, change: RowChange, known: Known, before: Known) -> PreparedEvent:
-        """One event. Look-ups of a deleted row come from ``before``, all others from ``known``."""
-        before_it = before.resolve if change.op == "delete" else known.resolve
-        new, fault, new_lost = self._side(change.new, known.resolve)
-        old, _, old_lost = self._side(change.old, before_it)
+    def events(self, changes: Iterable[RowChange], known: Known, before: Known) -> Iterator[PreparedEvent]:
+        """The event of each change. Look-ups of a deleted row come from ``before``, all others from ``known``."""
+        answers, gone = known.answers(self._lookups), before.answers(self._lookups)
+        for change in changes:
+            yield self._event(change, answers, gone if change.op == "delete" else answers)
+
+    def _event(self, change: RowChange, answers: Answers, old_answers: Answers) -> PreparedEvent:
+        new, fault, new_lost = self._side(change.new, answers)
+        old, _, old_lost = self._side(change.old, old_answers)
         # That a row was not valid is no fault of the event that changes it; that nothing was captured is.
         if change.op == "delete":
             fault, new_lost = "" if change.old is not None else fault, False
@@ -117,33 +125,21 @@ class Assembler:
             op=change.op,
             new=new,
             old=old,
-            identity=self._identity(change, old if old is not None else new),
+            key=change.key,
             fault=fault,
             lost=new_lost or old_lost,
         )
 
-    def _side(self, image: Mapping[str, Any] | None, resolve: Resolve) -> tuple[Row | None, str, bool]:
+    def _side(self, image: Mapping[str, Any] | None, answers: Answers) -> tuple[Row | None, str, bool]:
         """One of an event's rows: the row, else why there is none, and whether it may be a good one all the same."""
         if image is None:
             return None, _NOT_CAPTURED, True
         try:
-            return self._build(image, resolve), "", False
+            return self._build(image, answers), "", False
         except RowInvalid as why:
-            keys = [(lookup, image.get(lookup.key)) for lookup in self._lookups]
-            failed = any(key is not None and resolve(lookup, key) is LOOKUP_FAILED for lookup, key in keys)
+            keys = ((answers[lookup.name], image.get(lookup.key)) for lookup in self._lookups)
+            failed = any(
+                key is not None and found.get(key_text(key), LOOKUP_FAILED) is LOOKUP_FAILED
+                for found, key in keys
+            )
             return None, str(why), failed
-
-    def _identity(self, change: RowChange, row: Row | None) -> Mapping[str, Any]:
-        shown = self.channel.projection.shown
-        names = [self._columns[column] for column in change.key or () if column in self._columns]
-        if row is not None:
-            names = names or [name for name in ("id",) if name in self.channel.visible]
-            return {name: shown(name, row) for name in names}
-        # The row itself is not to be had; a key is a string or number, and leaves as its field's kind has it.
-        key = change.key or {}
-        return {name: _key_wire(self.channel, name, key[self.channel.fields[name].column]) for name in names}
-
-
-def _key_wire(channel: Channel, name: str, value: Any) -> Any:
-    kind = channel.fields[name].kind.name
-    return str(value) if kind in ("string", "bigint", "decimal") and value is not None else value

@@ -12,9 +12,8 @@ The last change's id, time and place in the order stand.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from relay import jsontext
 from relay.capture.change import Change
@@ -24,8 +23,7 @@ __all__ = ["RowChange", "fold", "row_changes"]
 Image = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class RowChange:
+class RowChange(NamedTuple):
     """One change of one row. ``id`` is the event's, as clients see it; ``serial`` the same as a number, for order.
 
     ``old`` is None for an insert and ``new`` for a delete; otherwise None means that the image could not be captured.

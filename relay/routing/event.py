@@ -21,7 +21,7 @@ class PreparedEvent:
     that is not valid, which nobody is ever shown, it may be somebody's all the same.
 
     ``fault`` says why the event is quarantined, "" if it is not: its present state cannot be shown to anybody.
-    ``identity`` is what names the row when nothing else of it may be said, in JSON form. ``id`` is the event's id.
+    ``key`` holds the row's primary key columns, as captured. ``id`` is the event's id.
 
     ``mapping`` is the fingerprint of the channel that made it: after a reload, rows of another one have other fields.
     Messages made from it are kept in ``encoded``, so that each is made once for all groups, and for replays.
@@ -34,7 +34,7 @@ class PreparedEvent:
         "encoded",
         "fault",
         "id",
-        "identity",
+        "key",
         "lost",
         "mapping",
         "new",
@@ -54,7 +54,7 @@ class PreparedEvent:
         op: Literal["insert", "update", "delete"],
         new: Row | None,
         old: Row | None,
-        identity: Mapping[str, Any],
+        key: Mapping[str, Any] | None,
         fault: str = "",
         lost: bool = False,
     ) -> None:
@@ -66,7 +66,7 @@ class PreparedEvent:
         self.op = op
         self.new = new
         self.old = old
-        self.identity = identity
+        self.key = key
         self.fault = fault
         self.lost = lost
         self.encoded: dict[Any, bytes] = {}

@@ -77,8 +77,7 @@ class Preparer:
         before.complete(known)
         events: list[tuple[int, PreparedEvent]] = []
         for assembler, rows in flows:
-            for row in rows:
-                event = assembler.event(row, known, before)
+            for row, event in zip(rows, assembler.events(rows, known, before), strict=True):
                 events.append((row.serial, event))
                 if event.fault:
                     faults.append(Fault(event.channel, event.id, event.fault))
@@ -114,13 +113,10 @@ class Preparer:
                 )
             if versions == [self._cache.version(each) for each in ids]:
                 break
-        rows, faults = [], []
-        for image in images:
-            try:
-                rows.append(assembler.row(image, known))
-            except RowInvalid as why:
-                faults.append(Fault(channel.name, "", str(why)))
-        return PreparedRows(tuple(rows), tuple(faults))
+        built = list(assembler.rows(images, known))
+        rows = tuple(row for row in built if not isinstance(row, RowInvalid))
+        faults = tuple(Fault(channel.name, "", str(why)) for why in built if isinstance(why, RowInvalid))
+        return PreparedRows(rows, faults)
 
     async def reverse(self, lookup: Lookup, values: Sequence[Any]) -> Sequence[Any]:
         """The keys of ``lookup`` whose results hold one of ``values``, by its ``reverse`` query."""

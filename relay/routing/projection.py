@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from relay import jsontext
-from relay.messages.fields import FieldType
+from relay.messages.fields import FieldType, same_text
 from relay.routing.conditions import Row
 
 __all__ = ["Projection"]
@@ -45,8 +44,14 @@ class Projection:
         """The visible fields whose value on the wire differs, in order of declaration."""
         loose = self._loose
         return tuple(
-            name
-            for name in self.fields
-            if (before := old[name]) is not (after := new[name])
-            and (before != after or (name in loose and jsontext.encode(before) != jsontext.encode(after)))
+            [
+                name
+                for name in self.fields
+                if (before := old[name]) is not (after := new[name])
+                and (
+                    before != after
+                    # Equal strings are the same text; that much needs no call.
+                    or (before.__class__ is not str and name in loose and not same_text(before, after))
+                )
+            ]
         )

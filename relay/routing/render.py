@@ -17,12 +17,15 @@ not known at all, so that it may be theirs, only starting over is honest: RESYNC
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
+from typing import Any
 
 from relay.messages import data
 from relay.routing.channel import Channel
 from relay.routing.conditions import EVERY_FIELD
 from relay.routing.event import PreparedEvent
+from relay.routing.identity import identity
 from relay.routing.projection import Projection
 from relay.routing.view import View
 
@@ -98,11 +101,11 @@ def _encode(channel: Channel, projection: Projection, event: PreparedEvent, verd
     action, membership = "updated", None
     changed: tuple[str, ...] | None = None
     previous = None
-    row = event.identity
+    row: Mapping[str, Any]
     if verdict is Verdict.DELETED:
-        action = "deleted"
+        action, row = "deleted", identity(channel, event)
     elif verdict is Verdict.LEFT_ID:
-        membership = "left"
+        membership, row = "left", identity(channel, event)
     else:
         assert event.new is not None
         row = projection.wire(event.new)

@@ -1,52 +1,98 @@
 """From a captured image to a validated row: every declared field, hidden ones too, as a Python value.
 
-A row is a plain dict. Validation is one call into pydantic with a typed dict built from the channel's fields; the
-assembly before it is written for speed, since it happens twice for every update.
+A row is a plain dict. Validation is one call into pydantic with a typed dict built from the channel's fields. The
+assembly before it happens twice for every update, so fields are sorted beforehand by what has to be done to them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from operator import itemgetter
 from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from relay.errors import RowInvalid
-from relay.routing.channel import Channel, Field, Lookup
+from relay.routing.channel import Channel, Field
+from relay.routing.lookups import key_text
 
-__all__ = ["LOOKUP_FAILED", "Resolve", "RowBuilder"]
+__all__ = ["LOOKUP_FAILED", "Answers", "Found", "RowBuilder"]
 
-#: What a look-up gave for a key: the result's columns, None for no result, LOOKUP_FAILED if the query failed.
+#: What a look-up gave for a key: the result's columns, None for no result, LOOKUP_FAILED if that is not known.
 Found = Mapping[str, Any] | None
-Resolve = Callable[[Lookup, Any], Found]
+#: Look-up -> key -> what it gave.
+Answers = Mapping[str, Mapping[str, Found]]
 
 LOOKUP_FAILED: Mapping[str, Any] = {}
+
+
+class _Nothing(dict[str, Any]):
+    """The result of a look-up that found no row: null in every column."""
+
+    def __missing__(self, column: str) -> None:
+        return None
+
+
+_NOTHING: Mapping[str, Any] = _Nothing()
 
 
 class RowBuilder:
     """Makes rows of one channel. ``build`` raises RowInvalid naming the field, never the value."""
 
     def __init__(self, channel: Channel) -> None:
-        fields = channel.fields.values()
+        self._fields = fields = tuple(channel.fields.values())
+        columns = [each for each in fields if each.column]
+        plain = [each for each in columns if not _treated(each)]
         self._constants = {each.name: each.constant for each in fields if not each.column and not each.lookup}
-        self._plain = tuple((each.name, each.column) for each in fields if each.column and not _treated(each))
-        self._treated = tuple(each for each in fields if each.column and _treated(each))
-        self._looked_up = tuple((each, channel.lookups[each.lookup]) for each in fields if each.lookup)
+        self._plain = tuple(each.name for each in plain)
+        self._pick = _picker([each.column for each in plain])
+        self._treated = tuple((each.name, each.column, each) for each in columns if _treated(each))
+        self._looked_up = tuple(
+            (
+                name,
+                lookup.key,
+                tuple(
+                    (each.name, each.lookup_column)
+                    for each in fields
+                    if each.lookup == name and not _treated(each)
+                ),
+                tuple(each for each in fields if each.lookup == name and _treated(each)),
+            )
+            for name, lookup in channel.lookups.items()
+        )
         self._validate = _model(channel).validate_python
 
-    def build(self, image: Mapping[str, Any], resolve: Resolve) -> dict[str, Any]:
-        """The row of one captured image. ``resolve`` gives what a look-up found for a key that is not None."""
-        raw = self._constants.copy()
+    def _answer(self, name: str, key: Any, answers: Answers) -> Mapping[str, Any]:
+        found = answers[name].get(key_text(key), LOOKUP_FAILED) if key is not None else None
+        if found is LOOKUP_FAILED:
+            field = next((each.name for each in self._fields if each.lookup == name), name)
+            raise RowInvalid(field, f"look-up {name} failed")
+        return _NOTHING if found is None else found
+
+    def _blame(self, column: str) -> tuple[str, str]:
+        for each in self._fields:
+            if each.column == column:
+                return each.name, f"column {column} was not captured"
+            if each.lookup_column == column:
+                return each.name, f"look-up {each.lookup} gives no column {column}"
+        return column, "a look-up needs this column, and it was not captured"
+
+    def build(self, image: Mapping[str, Any], answers: Answers) -> dict[str, Any]:
+        """The row of one captured image, with what look-ups gave."""
         try:
-            for name, column in self._plain:
-                raw[name] = image[column]
-            for each in self._treated:
-                raw[each.name] = _treat(each, image[each.column])
-            for each, lookup in self._looked_up:
-                raw[each.name] = _look(each, image[lookup.key], lookup, resolve)
+            raw = dict(zip(self._plain, self._pick(image), strict=True))
+            for name, column, field in self._treated:
+                raw[name] = _treat(field, image[column])
+            for name, column, simple, treated in self._looked_up:
+                found = self._answer(name, image[column], answers)
+                for field_name, result in simple:
+                    raw[field_name] = found[result]
+                for field in treated:
+                    raw[field.name] = _treat(field, found[field.lookup_column])
         except KeyError as missing:
-            raise RowInvalid("of this channel", f"column {missing} was not captured") from None
+            raise RowInvalid(*self._blame(str(missing.args[0]))) from None
+        raw |= self._constants
         try:
             row: dict[str, Any] = self._validate(raw)
         except ValidationError as error:
@@ -54,6 +100,12 @@ class RowBuilder:
             # The message of a pydantic error may quote the value; its type never does.
             raise RowInvalid(str(first["loc"][0]) if first["loc"] else "?", first["type"]) from None
         return row
+
+
+def _picker(columns: list[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+    if len(columns) > 1:
+        return itemgetter(*columns)
+    return lambda image: tuple(image[column] for column in columns)
 
 
 def _treated(each: Field) -> bool:
@@ -64,30 +116,14 @@ def _treat(each: Field, value: Any) -> Any:
     if value is None:
         return each.default
     if each.map:
-        text = (
-            value
-            if isinstance(value, str)
-            else ("false", "true")[value]
-            if isinstance(value, bool)
-            else str(value)
-        )
-        return each.map.get(text, value)
+        if not isinstance(value, str):
+            value = ("false", "true")[value] if isinstance(value, bool) else str(value)
+        return each.map.get(value, value)
     if each.keys:
         if not isinstance(value, dict):
             raise RowInvalid(each.name, "not a JSON object, so its keys cannot be picked")
         return {key: value[key] for key in each.keys if key in value}
     return value
-
-
-def _look(each: Field, key: Any, lookup: Lookup, resolve: Resolve) -> Any:
-    found = resolve(lookup, key) if key is not None else None
-    if found is LOOKUP_FAILED:
-        raise RowInvalid(each.name, f"look-up {lookup.name} failed")
-    if found is None:
-        return _treat(each, None)
-    if each.lookup_column not in found:
-        raise RowInvalid(each.name, f"look-up {lookup.name} gives no column {each.lookup_column}")
-    return _treat(each, found[each.lookup_column])
 
 
 def _model(channel: Channel) -> TypeAdapter[dict[str, Any]]:

@@ -11,6 +11,7 @@ from relay.capture.change import Change
 from relay.errors import CaptureDegraded, DatabaseError
 from relay.routing.channel import Channel
 from relay.routing.event import Prepared, ScopeChange, Truncation
+from relay.routing.identity import identity
 from relay.routing.prepare import Preparer
 from tests.support.routing import MEMBERS, TENANT, Lookups, change, channel, image
 
@@ -39,7 +40,7 @@ async def test_rows_are_validated_and_enriched() -> None:
         "note": None,
         "school_ids": [10],
     }
-    assert event.identity == {"id": "1"}
+    assert identity(channel(), event) == {"id": "1"}
 
 
 async def test_one_query_per_batch_and_none_for_what_is_known() -> None:
@@ -124,7 +125,7 @@ async def test_an_event_without_images_is_quarantined() -> None:
         [change(1, "update", key={"id": 7}), change(2, "delete", key={"id": 8})]
     )
     assert [each.quarantined for each in prepared.events] == [True, True]
-    assert prepared.events[1].identity == {"id": "8"}
+    assert identity(channel(), prepared.events[1]) == {"id": "8"}
     assert "relay.watched" in prepared.faults[0].reason
 
 
@@ -186,7 +187,7 @@ async def test_truncate_concerns_every_channel_of_the_table() -> None:
 async def test_a_moved_key_names_both_rows() -> None:
     """Of a changed primary key, the delete names the old row and the insert the new one."""
     prepared = await preparer(Lookups()).prepare([change(1, "update", image(2), image(1))])
-    assert [(each.id, each.op, each.identity) for each in prepared.events] == [
+    assert [(each.id, each.op, identity(channel(), each)) for each in prepared.events] == [
         ("1.0", "delete", {"id": "1"}),
         ("1", "insert", {"id": "2"}),
     ]

@@ -47,7 +47,7 @@ def event(
         op=op,
         new=new,
         old=old,
-        identity={"id": "7"},
+        key={"id": 7},
         fault=fault,
         lost=lost,
     )

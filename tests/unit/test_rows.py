@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from relay.errors import RowInvalid
-from relay.routing.channel import Lookup
 from relay.routing.rows import LOOKUP_FAILED, RowBuilder
 from tests.support.routing import channel, image
 
@@ -22,10 +21,8 @@ def build(
 ) -> Mapping[str, Any]:
     """The row of a channel with these fields for one captured image."""
 
-    def resolve(lookup: Lookup, key: Any) -> Mapping[str, Any] | None:
-        return found
-
-    return RowBuilder(channel(fields=ID | fields, status="")).build(image() | columns, resolve)
+    answers = {"tenant": {"1": found}}
+    return RowBuilder(channel(fields=ID | fields, status="")).build(image() | columns, answers)
 
 
 def field(declared: dict[str, Any], value: Any) -> Any:
@@ -54,7 +51,7 @@ def _column(monkeypatch: pytest.MonkeyPatch) -> None:
         (
             {"type": "timestamp"},
             "2026-01-01T10:00:00+02:00",
-            datetime(2026, 1, 1, 10, tzinfo=timezone(timedelta(hours=2))),
+            datetime(2026, 1, 1, 8, tzinfo=UTC),
         ),
         ({"type": "timestamp"}, "2026-01-01T10:00:00.5", datetime(2026, 1, 1, 10, 0, 0, 500_000, tzinfo=UTC)),
         ({"type": "json"}, {"a": [1]}, {"a": [1]}),
@@ -105,8 +102,13 @@ def test_a_value_that_does_not_fit_invalidates_the_row_and_is_never_repeated(
 
 def test_a_column_that_was_not_captured_invalidates_the_row() -> None:
     """A missing column is not mistaken for NULL."""
-    with pytest.raises(RowInvalid, match="'x_column' was not captured"):
+    with pytest.raises(RowInvalid, match="field x: column x_column was not captured"):
         build({"x": {"column": "x_column"}}, {})
+    incomplete = {"id": 1}
+    with pytest.raises(RowInvalid, match="field student_id: a look-up needs this column"):
+        RowBuilder(channel(fields=ID | {"s": {"lookup": "tenant.s"}}, status="")).build(
+            incomplete, {"tenant": {}}
+        )
 
 
 @pytest.mark.parametrize("name", ["schema", "copy", "model_config", "_hidden", "class", "with space"])
