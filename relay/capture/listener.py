@@ -26,8 +26,8 @@ class Listener:
     """Hears what comes on the channel for as long as :meth:`run` runs.
 
     ``wakes`` counts what made the relay look, so that whoever falls asleep can tell whether something came since.
-    ``ring`` is called for every notification that matters, ``on_event`` with changes of tables in mode notify,
-    ``on_control`` when ``relay.revocation`` may have a new row.
+    ``ring`` is called for every notification that matters, ``on_event`` with changes said to be of a table in mode
+    notify (False: they are not), ``on_control`` when ``relay.revocation`` may have a new row.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Listener:
         session: Session,
         stats: Stats,
         ring: Callable[[], None],
-        on_event: Callable[[Change], None],
+        on_event: Callable[[Change], bool],
         on_control: Callable[[], None],
     ) -> None:
         self.wakes = 0
@@ -91,15 +91,19 @@ class Listener:
                 self._on_control()
                 return
             case payloads.Event():
-                self._on_event(payload.change())
+                if not self._on_event(payload.change()):
+                    self._ignore(text)
             case payloads.Wake():
                 self._wake()
             case None:
-                self._stats.bad_payloads += 1
-                if (count := self._complaint.due()) is not None:
-                    log.warning("payload_ignored", count=count, bytes=len(text))
-                self._wake()
+                self._ignore(text)
         self._ring()
+
+    def _ignore(self, text: str) -> None:
+        self._stats.bad_payloads += 1
+        if (count := self._complaint.due()) is not None:
+            log.warning("payload_ignored", count=count, bytes=len(text))
+        self._wake()
 
     def _wake(self) -> None:
         self.wakes += 1

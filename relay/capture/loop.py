@@ -134,7 +134,7 @@ class Loop:
             if self._gate.turns != turns:
                 # The request that waited behind another has come back, or the gate is lost.
                 return await self._enter("drowsy" if self._gate.alive else "awake")
-            if self._asks.any:
+            if self._poller.wanted:
                 return None
             if self._vigil.round_due:
                 if not await self._vigil.make_round():

@@ -69,7 +69,9 @@ class Control(_Model):
 
 
 class Event(_Model):
-    """A change of a table in mode notify. Without images the key alone was sent: the row was too big."""
+    """A change of a table in mode notify. Without images the key alone was sent: the row was too big. A row's event
+    without even a key: that was too big as well.
+    """
 
     kind: Literal["event"]
     source: Annotated[str, Field(min_length=1)]
@@ -84,8 +86,6 @@ class Event(_Model):
     def _whole(self) -> Self:
         if int(self.xid) > _XID_MAX:
             raise ValueError("xid is out of range")
-        if self.op != "truncate" and self.key is None:
-            raise ValueError("a row event needs its key")
         return self
 
     def change(self) -> Change:

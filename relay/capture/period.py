@@ -6,7 +6,7 @@ What outlives a period is here too: the position it ended at, and the epoch that
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from secrets import token_hex
@@ -18,12 +18,15 @@ from relay.capture import replay as replays
 from relay.capture.asks import Asks
 from relay.capture.backoff import Backoff
 from relay.capture.batch import Gap
+from relay.capture.change import Change
 from relay.capture.cursor import Cursor, Epoch
+from relay.capture.failure import cause, until_failure
 from relay.capture.gate import Gate
 from relay.capture.judge import refusal
 from relay.capture.link import Link, open_session
 from relay.capture.listener import Listener
 from relay.capture.loop import Loop
+from relay.capture.notified import NOTIFY, Notified
 from relay.capture.payloads import wake_with
 from relay.capture.poller import Poller
 from relay.capture.publisher import Publisher, Sink, StatusSink
@@ -60,6 +63,7 @@ class Periods:
         self._on_control = on_control
         self._on_epoch = on_epoch
         self._backoff = self._new_backoff()
+        self._notified = Notified(sources)
         self._reader: Reader | None = None
         self._gate: Gate | None = None
         self._listener: Listener | None = None
@@ -143,7 +147,15 @@ class Periods:
                 self._reader, self.epoch, self.read = reader, epoch, link.read
                 listener = self._listener = self._new_listener(link)
                 poller = Poller(
-                    link.read, reader, epoch, self.publisher, self.asks, self._stats, self._observer
+                    link.read,
+                    reader,
+                    epoch,
+                    self.publisher,
+                    self.asks,
+                    self._notified,
+                    self._settings.capture.chunk_rows,
+                    self._stats,
+                    self._observer,
                 )
                 loop = Loop(
                     link.read,
@@ -160,11 +172,11 @@ class Periods:
                 self._on_control()
                 async with asyncio.TaskGroup() as tasks:
                     for part in (listener.run, gate.run, loop.run):
-                        tasks.create_task(_until_failure(part, link, gate))
+                        tasks.create_task(until_failure(part, link, gate))
             except psycopg.Error as error:
                 raise fault(error, "reading the outbox") from None
             except BaseExceptionGroup as group:
-                raise _cause(group) from None
+                raise cause(group) from None
             finally:
                 if self._stats.polls > polls:
                     self._backoff.reset()
@@ -183,11 +195,22 @@ class Periods:
             if reason is not None:
                 state = await begin(link.read)
                 self.publisher.owe(Gap(None, reason))
+            elif self._notified_sources:
+                # Their events went by while nobody listened.
+                self.publisher.owe(Gap(self._notified_sources, "reconnected"))
         chunk = self._settings.capture.chunk_rows
         return Reader(self._sources, chunk, state, link.identity.epoch.install_id)
 
+    @property
+    def _notified_sources(self) -> frozenset[str]:
+        known = self.publisher.capturing or {}
+        return frozenset(source for source in self._sources & known.keys() if known[source].mode == NOTIFY)
+
     def _new_listener(self, link: Link) -> Listener:
-        return Listener(link.listen, self._stats, self.asks.bell.set, lambda change: None, self._on_control)
+        return Listener(link.listen, self._stats, self.asks.bell.set, self._on_event, self._on_control)
+
+    def _on_event(self, change: Change) -> bool:
+        return self._notified.hear(change, self.publisher.capturing or {})
 
     def _new_backoff(self) -> Backoff:
         capture = self._settings.capture
@@ -206,32 +229,3 @@ class Periods:
         self._on_epoch(None)
         self.asks.refuse(CaptureDegraded(str(error)))
         self.publisher.announce_down(self._stats.as_of or datetime.now(UTC), str(error))
-
-
-async def _until_failure(part: Callable[[], Awaitable[None]], link: Link, gate: Gate) -> None:
-    """Run ``part``. When it fails all sessions end before the others are cancelled: none waits on a dead link."""
-    try:
-        await part()
-    except Exception:
-        link.abort()
-        gate.abort()
-        raise
-
-
-def _cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The one DatabaseError behind a failed period; what is no trouble of Postgres goes out as it is."""
-    first: BaseException | None = None
-    for error in _leaves(group):
-        ours = fault(error, "reading the outbox") if isinstance(error, psycopg.Error) else error
-        if not isinstance(ours, DatabaseError):
-            return ours
-        first = first or ours
-    return first or group
-
-
-def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterable[BaseException]:
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _leaves(error)
-        else:
-            yield error

@@ -8,6 +8,7 @@ from typing import Final
 from relay.capture import queries
 from relay.capture.asks import Asks
 from relay.capture.cursor import Epoch
+from relay.capture.notified import Notified
 from relay.capture.publisher import Publisher
 from relay.capture.reader import Reader
 from relay.capture.session import Session
@@ -29,6 +30,8 @@ class Poller:
         epoch: Epoch,
         publisher: Publisher,
         asks: Asks,
+        notified: Notified,
+        chunk: int,
         stats: Stats,
         observer: Observer,
     ) -> None:
@@ -37,6 +40,8 @@ class Poller:
         self._epoch = epoch
         self._publisher = publisher
         self._asks = asks
+        self._notified = notified
+        self._chunk = chunk
         self._stats = stats
         self._observer = observer
         # The first poll of a connected period is checked and published whatever it finds.
@@ -46,6 +51,11 @@ class Poller:
     def busy(self) -> bool:
         """Whether there is more to read at once."""
         return self._reader.busy
+
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody waits for a turn, though nothing may be new."""
+        return self._asks.any or self._notified.any
 
     @property
     def alarm_works(self) -> bool:
@@ -59,7 +69,15 @@ class Poller:
             piece = await self._reader.step(self._read)
             await self._publisher.publish(self._reader, piece, self._epoch, self._read, check=False)
             rows += piece.rows
+        if self._notified.any:
+            await self._publish_notified()
         return rows
+
+    async def _publish_notified(self) -> None:
+        capturing = self._publisher.capturing or {}
+        changes, gap = await self._notified.take(self._read, capturing, self._chunk)
+        await self._publisher.publish_notified(self._reader, changes, gap)
+        self._notified.drop(self._chunk)
 
     async def _poll(self) -> int:
         self._asks.begin()

@@ -10,6 +10,7 @@ from datetime import datetime
 import structlog
 
 from relay.capture.batch import Batch, CaptureStatus, Gap
+from relay.capture.change import Change
 from relay.capture.cursor import Epoch, marks_of
 from relay.capture.reader import Found, Reader
 from relay.capture.schema import Capturing, fingerprints
@@ -89,6 +90,15 @@ class Publisher:
         self._count(found, gap)
         if check:
             self.announce_up(found.as_of)
+
+    async def publish_notified(self, reader: Reader, changes: tuple[Change, ...], gap: Gap | None) -> None:
+        """Hand on changes that no position covers."""
+        if changes or gap:
+            await self._hand_on(
+                Batch(changes, None, reader.as_of, "", None, reader.state.lagging, joined(self._owed, gap))
+            )
+            self._owed = None
+        self._stats.changes += len(changes)
 
     def _changed(self, now: Mapping[str, Capturing] | None) -> Gap | None:
         before = self.capturing

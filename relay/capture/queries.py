@@ -197,7 +197,10 @@ SELECT CASE WHEN pg_try_advisory_lock_shared(relay.gate_key())
             THEN pg_advisory_unlock_shared(relay.gate_key()) ELSE false END
 """
 
-FINGERPRINTS: Final = "SELECT source, whole, reason, fingerprint FROM relay.fingerprint()"
+FINGERPRINTS: Final = """
+SELECT f.source, f.whole, f.reason, f.fingerprint, w.mode, w.columns
+  FROM relay.fingerprint() AS f JOIN relay.watch_list AS w ON w.source = f.source
+"""
 
 WATCHED: Final = """
 SELECT source, columns, mode, trigger_present, trigger_enabled, missing_columns, drift FROM relay.watched

@@ -32,11 +32,16 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Capturing:
-    """How one table is captured at the moment: ``fingerprint`` changes whenever events may have been missed."""
+    """How one table is captured at the moment: ``fingerprint`` changes whenever events may have been missed.
+
+    ``columns`` are the listed ones, ``mode`` is outbox or notify.
+    """
 
     fingerprint: str
     whole: bool
     reason: str
+    mode: str = "outbox"
+    columns: tuple[str, ...] = ()
 
 
 async def identify(session: Session) -> Identity:
@@ -86,7 +91,10 @@ def _version(found: int | None) -> SchemaMismatch:
 async def fingerprints(session: Session) -> dict[str, Capturing]:
     """How every watched table is captured now, by source."""
     rows = await session.fetch(queries.FINGERPRINTS)
-    return {source: Capturing(text, whole, reason or "") for source, whole, reason, text in rows}
+    return {
+        source: Capturing(text, whole, reason or "", mode, tuple(columns))
+        for source, whole, reason, text, mode, columns in rows
+    }
 
 
 @dataclass(frozen=True, slots=True)

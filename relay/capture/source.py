@@ -14,6 +14,7 @@ from relay.capture.batch import Batch, CaptureStatus, Gap
 from relay.capture.cursor import Cursor, Epoch
 from relay.capture.errand import Errand
 from relay.capture.link import open_session
+from relay.capture.notified import NOTIFY
 from relay.capture.period import Periods
 from relay.capture.publisher import Sink, StatusSink, in_sink
 from relay.capture.replay import Resumed
@@ -117,14 +118,14 @@ class Capture:
         return Resumed(resumed.changes, resumed.snapshot, resumed.as_of, self.broken(cursor))
 
     def broken(self, cursor: Cursor) -> frozenset[str]:
-        """The sources that were captured otherwise when ``cursor`` was issued: a trigger was off, a table rewritten.
-
-        Something of them may have been missed by every relay; their channels need ``resync``.
+        """The sources that ``cursor`` cannot speak for: captured otherwise when it was issued (a trigger was off, a
+        table rewritten), so that every relay may have missed something, or in mode notify. Their channels need
+        ``resync``.
         """
         known = self._periods.publisher.capturing or {}
-        return cursor.broken(
-            {source: how.fingerprint for source, how in known.items() if source in self._sources}
-        )
+        ours = {source: how for source, how in known.items() if source in self._sources}
+        notified = frozenset(source for source, how in ours.items() if how.mode == NOTIFY)
+        return notified | cursor.broken({source: how.fingerprint for source, how in ours.items()})
 
     async def rows(self, query: RowsQuery) -> Rows:
         """Rows of a table. Raises MappingError, FilterRefused, CaptureDegraded, Overloaded."""
