@@ -170,7 +170,11 @@ class WebSocket(ServerConnection):
         with contextlib.suppress(Exception):  # too slow, or cut off in the middle
             await self._shake_hands()
         if self.is_open:
-            self._receiver = self._address.opened(self)
+            try:
+                self._receiver = self._address.opened(self)
+            except Exception:
+                LOGGER.error("nobody to receive a client", exc_info=True)
+                self.transport.abort()
         else:
             self.transport.abort()
             # Also here: a client may be gone before anything was decided about it.
