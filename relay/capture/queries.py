@@ -139,14 +139,12 @@ SELECT {COLUMNS}
  LIMIT %(limit)s
 """
 
-# The present, and the greatest transaction id of the rows that the reader has not seen yet.
+# The present, and the greatest transaction id that left a row which is visible in it. Not only of the rows that the
+# reader has yet to see: of a large commit on its way it has passed some over.
 PRESENT: Final = """
 SELECT pg_current_snapshot()::text, now(),
-       (SELECT max(xid::text::bigint)
-          FROM (SELECT xid FROM relay.event
-                 WHERE xid >= %(xmax)s::xid8 AND xid < pg_snapshot_xmax(pg_current_snapshot())
-                 UNION ALL
-                SELECT xid FROM relay.event WHERE xid = ANY (%(xip)s::xid8[])) AS fresh)
+       (SELECT xid::text::bigint FROM relay.event WHERE xid < pg_snapshot_xmax(pg_current_snapshot())
+         ORDER BY xid DESC LIMIT 1)
 """
 
 # Types without their modifiers: a cast to numeric(10,2) would round what is compared. (With NULL in place of -1

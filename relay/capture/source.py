@@ -133,8 +133,7 @@ class Capture:
             state = self._periods.position
             if state is None:
                 raise CaptureDegraded("capture has not been started")
-            unseen = {"xmax": str(state.prev.xmax), "xip": [str(xid) for xid in sorted(state.prev.xip)]}
-            ((present, now, newest),) = await session.fetch(queries.PRESENT, unseen)
+            ((present, now, newest),) = await session.fetch(queries.PRESENT)
             found, exhausted = await tables.rows(session, query)
         # It sees every event that the rows include, and no id that a crash could give out again.
         bound = max(state.bound, (newest or 0) + 1)
