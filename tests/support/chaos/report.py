@@ -1,9 +1,12 @@
-"""The report of a storm that went wrong: what, when, and what happened around it."""
+"""The report of a storm that went wrong: what, when, and what happened around it.
+
+The whole diaries of the subscribers concerned are files beside the relays' logs.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from relay.capture.cursor import Cursor
@@ -36,18 +39,21 @@ def report(
         mine = [line for line in wrong if line.startswith(f"{subscriber.name}: ")]
         when = next((when for line in mine if (when := _moment(line))), None)
         if when is not None:
-            lines += ["", f"{subscriber.name}, around {_clock(when)}:", *_diary(subscriber, when)]
+            diary = relays[0].log.with_name(f"diary of {subscriber.name}")
+            diary.write_text("\n".join(map(_entry, subscriber.diary)))
+            near = [each for each in subscriber.diary if -AROUND < each[0] - when < AROUND / 3][-3 * LINES :]
+            lines += ["", f"{diary}, around {_clock(when)}:", *map(_entry, near)]
     for relay in relays:
         lines += ["", f"the end of {relay.log}:", *relay.log.read_text().splitlines()[-LINES // 4 :]]
     return "\n".join(lines)
 
 
 def _moment(line: str) -> float | None:
-    """The time that a complaint names: microseconds, or an ISO timestamp."""
+    """The time that a complaint names: of arrival, or the event's in microseconds."""
+    if found := re.search(r"@(\d+\.\d+) ", line):
+        return float(found[1])
     if found := re.search(r"\bat (\d{16})\b|\bby (\d{16})\b|, (\d{16})\)", line):
         return int(found[1] or found[2] or found[3]) / 1e6
-    if found := re.search(r"'timestamp': '([^']+)'", line):
-        return datetime.fromisoformat(found[1]).timestamp()
     return None
 
 
@@ -55,10 +61,9 @@ def _clock(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S.%f")[:-3]
 
 
-def _diary(subscriber: Subscriber, when: float) -> Iterator[str]:
-    near = [entry for entry in subscriber.diary if -0.2 < entry[0] - when < AROUND]
-    for at, session, relay, frame in near[: LINES * 4]:
-        yield f"  {_clock(at)} session {session} relay {relay} {_short(frame)}"
+def _entry(entry: tuple[float, int, int, Frame]) -> str:
+    at, session, relay, frame = entry
+    return f"  {_clock(at)} session {session} relay {relay} {_short(frame)}"
 
 
 def _short(frame: Frame) -> str:

@@ -116,7 +116,9 @@ class Subscriber:
             if frame["type"] == "subscribed" and "id" in frame:
                 for name in frame["channels"]:
                     memory.channels[name].forget("changed its filter")
+            known = len(memory.faults)
             memory.feed(frame)
+            memory.faults[known:] = [f"@{time.time():.3f} {fault}" for fault in memory.faults[known:]]
             if frame["type"] == "checkpoint":
                 self.started.set()
             count += 1
