@@ -21,7 +21,7 @@ from relay.routing.assemble import Assembler, Known, Needs
 from relay.routing.channel import Channel, Lookup
 from relay.routing.coalesce import RowChange, fold, row_changes
 from relay.routing.event import Fault, Prepared, PreparedEvent, PreparedRows, ScopeChange, Truncation
-from relay.routing.lookups import LookupCache, results
+from relay.routing.lookups import LookupCache, LookupId, results
 from relay.routing.rows import LOOKUP_FAILED
 from relay.routing.staleness import keys_touched, moves_scope, touches
 
@@ -55,6 +55,8 @@ class Preparer:
         self._feeds: dict[str, list[Assembler]] = {}
         self._assemblers: dict[str, Assembler] = {}
         self._readers: dict[str, list[Lookup]] = {}
+        #: Of a batch that could not be prepared to its end: it will come again, but its results are void already.
+        self._unannounced: dict[tuple[LookupId, int], ScopeChange] = {}
         for channel in channels.values():
             assembler = self._assemblers[channel.name] = Assembler(channel)
             self._feeds.setdefault(channel.source, []).append(assembler)
@@ -74,6 +76,8 @@ class Preparer:
             needs.append(assembler.needs(row.new for row in rows))
             needs.append(assembler.needs(row.old for row in rows if row.op == "update"))
         known, faults = await self._known(needs)
+        for moved in scope_changes:
+            self._unannounced.pop(((moved.channel, moved.lookup), moved.xid), None)
         before.complete(known)
         events: list[tuple[int, PreparedEvent]] = []
         for assembler, rows in flows:
@@ -134,7 +138,8 @@ class Preparer:
         ]
 
     def _void(self, changes: Sequence[Change]) -> tuple[ScopeChange, ...]:
-        moved: dict[tuple[str, str], ScopeChange] = {}
+        xids = {change.xid for change in changes}
+        moved = {key: change for key, change in self._unannounced.items() if key[1] in xids}
         for change in changes:
             for lookup in self._readers.get(change.source, ()):
                 if not touches(lookup, change):
@@ -142,8 +147,9 @@ class Preparer:
                 keys = keys_touched(lookup, change)
                 known = keys is not None and any(self._cache.get(lookup.id, key)[0] for key in keys)
                 if moves_scope(lookup, change, known):
-                    moved[lookup.id] = ScopeChange(lookup.channel, lookup.name, change.xid)
+                    moved[lookup.id, change.xid] = ScopeChange(lookup.channel, lookup.name, change.xid)
                 self._cache.drop(lookup.id, keys)
+        self._unannounced |= moved
         return tuple(moved.values())
 
     async def _known(self, needs: Iterable[Needs]) -> tuple[Known, list[Fault]]:

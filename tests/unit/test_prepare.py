@@ -13,8 +13,9 @@ from relay.routing.channel import Channel
 from relay.routing.event import Prepared, ScopeChange, Truncation
 from relay.routing.identity import identity
 from relay.routing.prepare import Preparer
-from tests.support.routing import MEMBERS, TENANT, Lookups, change, channel, image
+from tests.support.routing import MEMBERS, PAYMENTS, TENANT, Lookups, change, channel, image
 
+PAID_BY = "SELECT p.id, s.school_ids FROM payment p JOIN s ON s.id = p.student_id WHERE p.id = ANY(%(keys)s)"
 MEMBER = {"id": 50, "user_id": 1, "school_id": 10}
 
 
@@ -161,6 +162,23 @@ async def test_a_lost_connection_passes_through() -> None:
     source.error = CaptureDegraded("gone")
     with pytest.raises(CaptureDegraded):
         await preparer(source).prepare([change(1, "insert", image())])
+
+
+async def test_a_batch_that_comes_again_announces_its_scope_changes() -> None:
+    """What a change voided stays announced when the batch could not be prepared to its end the first time."""
+    source = Lookups({1: [10]})
+    by_payment = {"owner": TENANT | {"key": "id", "sql": PAID_BY, "reads": {PAYMENTS: ["student_id"]}}}
+    fields = {"id": {"column": "id"}, "schools": {"lookup": "owner.school_ids", "hidden": True}}
+    owned = channel("owned", table="public.dispute", fields=fields, lookups=by_payment, status="")
+    prepare = preparer(source, owned).prepare
+    await prepare([change(1, "insert", {"id": 7}, source="public.dispute")])
+    changes = [change(2, "insert", image(7)), change(3, "insert", {"id": 8}, source="public.dispute")]
+    source.error = CaptureDegraded("gone")
+    with pytest.raises(CaptureDegraded):
+        await prepare(changes)
+    source.error = None
+    assert (await prepare(changes)).scope_changes == (ScopeChange("owned", "owner", 1002),)
+    assert (await prepare([change(4, "insert", image(9))])).scope_changes == ()
 
 
 async def test_one_table_feeds_several_channels_in_order() -> None:
