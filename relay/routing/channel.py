@@ -19,6 +19,7 @@ from relay.errors import MappingError
 from relay.messages.fields import KINDS, FieldType, base_type, kind_of_column, plain
 from relay.routing.filters import ANY_OF
 from relay.routing.lookup_keys import keyed_by
+from relay.routing.needs import channel_needs
 from relay.routing.projection import Projection
 
 __all__ = ["Channel", "Field", "Lookup", "compile_channel", "compile_channels"]
@@ -156,7 +157,7 @@ def compile_channel(
         coalesce=settings.coalesce,
         fields=fields,
         lookups=lookups,
-        columns=_columns(settings),
+        columns=channel_needs(settings),
         projection=Projection({each.name: each.kind for each in shown}, status),
         fingerprint=_fingerprint(name, settings, fields),
     )
@@ -228,18 +229,6 @@ def _literal(spot: str, value: Any, kind: FieldType) -> Any:
         raise MappingError(
             f"{spot} is not of type {kind.name}; correct the value or the field's type"
         ) from None
-
-
-def _columns(settings: ChannelSettings) -> Mapping[str, frozenset[str]]:
-    own = {each.column for each in settings.fields.values()} | {
-        each.key for each in settings.lookups.values()
-    }
-    own |= {settings.status, settings.order.partition(" ")[0]}
-    columns = {settings.table: own - {""}}
-    for lookup in settings.lookups.values():
-        for table, read in lookup.reads.items():
-            columns.setdefault(table, set()).update(read)
-    return {table: frozenset(names) for table, names in columns.items()}
 
 
 def _fingerprint(name: str, settings: ChannelSettings, fields: Mapping[str, Field]) -> str:

@@ -4,26 +4,34 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from relay.config import Settings
+from relay.config import ChannelSettings, Settings
 
-__all__ = ["needs"]
+__all__ = ["channel_needs", "needs"]
+
+
+def channel_needs(channel: ChannelSettings) -> dict[str, frozenset[str]]:
+    """``schema.table`` -> columns, for one channel's own table and those that its look-ups read.
+
+    The columns of the own table are those of its fields, its status, the order of its snapshots and the keys of its
+    look-ups. Those of a look-up's tables are its ``reads``: they are watched so that a change there is noticed, and
+    being watched is also what lets the daemon's role select them. Primary keys are not in the result, because the
+    config does not know them; ``relay.watch`` always adds them.
+    """
+    wanted: defaultdict[str, set[str]] = defaultdict(set)
+    own = wanted[channel.table]
+    own.update(field.column for field in channel.fields.values() if field.column)
+    own.update(filter(None, [channel.status, channel.order.partition(" ")[0]]))
+    for look_up in channel.lookups.values():
+        own.add(look_up.key)
+        for table, columns in look_up.reads.items():
+            wanted[table].update(columns)
+    return {table: frozenset(columns) for table, columns in wanted.items()}
 
 
 def needs(settings: Settings) -> dict[str, frozenset[str]]:
-    """``schema.table`` -> columns, for every table that a channel shows or that one of its look-ups reads.
-
-    The columns of a channel's own table are those of its fields, its status, the order of its snapshots and the keys
-    of its look-ups. Those of a look-up's tables are its ``reads``: they are watched so that a change there is noticed,
-    and being watched is also what lets the daemon's role select them. Primary keys are not in the result, because
-    the config does not know them; ``relay.watch`` always adds them.
-    """
+    """The same for all channels together, in alphabetical order of tables."""
     wanted: defaultdict[str, set[str]] = defaultdict(set)
     for channel in settings.channels.values():
-        own = wanted[channel.table]
-        own.update(field.column for field in channel.fields.values() if field.column)
-        own.update(filter(None, [channel.status, channel.order.partition(" ")[0]]))
-        for look_up in channel.lookups.values():
-            own.add(look_up.key)
-            for table, columns in look_up.reads.items():
-                wanted[table].update(columns)
+        for table, columns in channel_needs(channel).items():
+            wanted[table] |= columns
     return {table: frozenset(columns) for table, columns in sorted(wanted.items())}

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from relay.capture.change import Change
 from relay.errors import CaptureDegraded, DatabaseError, DatabaseUnreachable, RowInvalid
 from relay.routing.assemble import Assembler, Known, Needs
+from relay.routing.causality import in_causal_order
 from relay.routing.channel import Channel, Lookup
 from relay.routing.coalesce import RowChange, fold, row_changes
 from relay.routing.event import Fault, Prepared, PreparedEvent, PreparedRows, ScopeChange, Truncation
@@ -66,6 +67,7 @@ class Preparer:
 
     async def prepare(self, changes: Sequence[Change]) -> Prepared:
         """What ``changes`` (in id order) mean for the channels."""
+        changes = in_causal_order(changes)
         flows = self._flows(changes)
         before = Known(self._cache)
         for assembler, rows in flows:
@@ -86,7 +88,8 @@ class Preparer:
                 if event.fault:
                     faults.append(Fault(event.channel, event.id, event.fault))
         if len(flows) > 1:
-            events.sort(key=lambda placed: placed[0])
+            places = {change.id: place for place, change in enumerate(changes)}
+            events.sort(key=lambda placed: places[placed[0]])
         return Prepared(
             events=tuple(event for _, event in events),
             truncations=tuple(
