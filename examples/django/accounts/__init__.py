@@ -1,0 +1,1 @@
+"""People and the schools they belong to."""

@@ -1,0 +1,1 @@
+"""Payments: purchases, Stripe's webhooks, refunds, disputes, fraud alerts."""
