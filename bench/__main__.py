@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 
 from bench import encode, fan_out, latency, subscriptions, write_throughput
+from bench.document import put
 from bench.report import Table, write_json
 from relay import logs
 from relay.config import LogSettings
@@ -70,36 +71,41 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     return chosen
 
 
-async def measure(names: Sequence[str], *, quick: bool, major: int | None) -> list[Table]:
+async def measure(names: Sequence[str], *, quick: bool, major: int | None) -> dict[str, Table]:
     """Run the benchmarks in turn and print each table when it is done."""
-    tables = []
+    tables = {}
     for name in names:
         started = time.monotonic()
         print(f"measuring {name} …", file=sys.stderr)
         table = await BENCHMARKS[name](quick=quick, major=major)
         print(f"{name} took {time.monotonic() - started:.0f} s", file=sys.stderr)
         print(table.markdown(), flush=True)
-        tables.append(table)
+        tables[name] = table
     return tables
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure. Returns 0, or 1 with one line on standard error if something is missing or went wrong."""
     chosen = parse(sys.argv[1:] if arguments is None else arguments)
+    names = chosen.names or list(BENCHMARKS)
     logs.configure(LogSettings(level="warning"))
     here = machine()
-    print(", ".join(f"{name} {value}" for name, value in here.items()), "\n", flush=True)
+    described = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in here.items())
+    print(described, "\n", flush=True)
     try:
-        tables = asyncio.run(
-            measure(chosen.names or list(BENCHMARKS), quick=chosen.quick, major=chosen.postgres)
-        )
-    except (RelayError, OSError, RuntimeError) as error:
+        if chosen.update is not None:  # before minutes are spent on what has no place
+            put(chosen.update.read_text(), dict.fromkeys(["machine", *names], ""))
+        tables = asyncio.run(measure(names, quick=chosen.quick, major=chosen.postgres))
+    except (RelayError, OSError, RuntimeError, ValueError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
     if chosen.json is not None:
-        write_json(chosen.json, here, tables)
+        write_json(chosen.json, here, list(tables.values()))
+    if chosen.update is not None:
+        blocks = {name: table.markdown() for name, table in tables.items()}
+        chosen.update.write_text(put(chosen.update.read_text(), {"machine": described, **blocks}))
     return 0
 
 

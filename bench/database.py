@@ -11,7 +11,7 @@ import psycopg
 from relay.demo.postgres import Postgres, system_bindir
 from relay.resources import sql_directory
 
-__all__ = ["COLUMNS", "PAYMENTS", "install", "postgres"]
+__all__ = ["COLUMNS", "PAYMENTS", "age", "install", "postgres"]
 
 PAYMENTS = "public.finances_purchasetransaction"
 
@@ -34,6 +34,7 @@ SETTINGS = {
     "fsync": "on",
     "shared_buffers": "512MB",
     "max_wal_size": "16GB",
+    "min_wal_size": "4GB",
     "checkpoint_timeout": "1h",
     "autovacuum": "off",
 }
@@ -59,3 +60,16 @@ async def install(server: Postgres) -> None:
         await admin.execute(
             "GRANT relay_reader TO relay_daemon; GRANT pg_write_all_data, pg_read_all_data TO shop"
         )
+
+
+async def age(server: Postgres, segments: int) -> None:
+    """Give a new server so many WAL segments (16 MB each) to use again, as one has that has run for a while.
+
+    A new one has to create each segment and fill it with zeros first, and whoever writes more WAL waits more for that.
+    """
+    fill = (
+        "FOR n IN 1 .. %s LOOP PERFORM pg_logical_emit_message(false, 'age', ''), pg_switch_wal(); END LOOP"
+    )
+    async with await psycopg.AsyncConnection.connect(server.dsn(), autocommit=True) as admin:
+        await admin.execute(f"DO $$ BEGIN {fill % segments}; END $$".encode())
+        await admin.execute("CHECKPOINT")

@@ -1,31 +1,36 @@
-/* A disk whose flush takes about a millisecond, as that of a cloud volume does. Put before the C library of a
- * Postgres server (LD_PRELOAD), this makes fsync and fdatasync sleep and do nothing else: what is measured then is
- * waiting for a flush, and not how busy the disk of this machine was with something else.
+/* A disk whose flush takes a millisecond more, as that of a cloud volume does. Put before the C library of a Postgres
+ * server (LD_PRELOAD), this lets fsync and fdatasync do their work and sleep for a millisecond after it.
  */
+#define _GNU_SOURCE
+#include <dlfcn.h>
 #include <errno.h>
 #include <time.h>
 
-#ifndef FLUSH_NANOSECONDS
-#define FLUSH_NANOSECONDS 1000000
+#ifndef EXTRA_NANOSECONDS
+#define EXTRA_NANOSECONDS 1000000
 #endif
 
-static int flush(void)
+typedef int (*flush_function)(int);
+
+static int flush_slowly(const char *name, int fd)
 {
-    struct timespec left = {0, FLUSH_NANOSECONDS};
+    flush_function flush = (flush_function)dlsym(RTLD_NEXT, name);
+    struct timespec left = {0, EXTRA_NANOSECONDS};
+    int result = flush(fd);
+    int error = errno;
 
     while (nanosleep(&left, &left) != 0 && errno == EINTR)
         continue;
-    return 0;
+    errno = error;
+    return result;
 }
 
 int fsync(int fd)
 {
-    (void)fd;
-    return flush();
+    return flush_slowly("fsync", fd);
 }
 
 int fdatasync(int fd)
 {
-    (void)fd;
-    return flush();
+    return flush_slowly("fdatasync", fd);
 }

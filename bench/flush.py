@@ -1,4 +1,4 @@
-"""Two kinds of disk: the one that is there, and one whose flush takes a millisecond, whatever else goes on."""
+"""Two kinds of disk: the one that is there, and one whose every flush takes a millisecond more."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def compile_slow_flush(directory: Path) -> Path | None:
     if compiler is None:
         return None
     library = directory / "flush.so"
-    command = [compiler, "-shared", "-fPIC", "-O2", "-Wall", "-o", str(library), str(SOURCE)]
+    command = [compiler, "-shared", "-fPIC", "-O2", "-Wall", "-o", str(library), str(SOURCE), "-ldl"]
     subprocess.run(command, check=True)
     return library
 

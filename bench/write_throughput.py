@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 
 from bench import flush, pgbench
-from bench.database import install, postgres
+from bench.database import age, install, postgres
 from bench.report import Goal, Table, count, verdict
 from bench.rounds import Rounds
 from bench.variants import AWAKE, CLASSIC, DOWN, NONE, VARIANTS, Variant, create_tables, insert_into
@@ -68,6 +68,7 @@ async def _measure_disk(
     program = pgbench.find_pgbench(server.bindir)
     await install(server)
     await create_tables(server)
+    await age(server, 40 if loads is QUICK else 120)
     label = f"flush {flush.flush_milliseconds(server.directory, preload):.2f} ms"
     paid = 0
     for load in loads:
