@@ -228,15 +228,16 @@ class Hub:
     # Checkpoints and news for everybody
 
     def checkpoint_for(self, subscriber: Subscriber) -> bytes | None:
-        """The checkpoint that may be sent to ``subscriber`` now: None while anything of it is on hold.
+        """The checkpoint that may be sent to ``subscriber`` now, or None.
 
         A new one covers everything the subscriber was sent, for with it clients let go of the ids they have seen. So
-        while a large commit streams for one of its channels, or a snapshot or replay showed more than has been
-        published, it is the last one it had, or None.
+        there is none while anything of it is on hold, or a snapshot or replay showed more than has been published; and
+        while a large commit streams for one of its channels it is the last one it had. Nor is there one before it has
+        subscribed to anything: a client that is about to resume would take it for its own, and miss what it missed.
         """
-        if subscriber.holds or self.position is None:
+        if not subscriber.subscriptions or subscriber.holds or subscriber.floored or self.position is None:
             return None
-        if subscriber.floored or (self._lagging and subscriber.depends_on(self._lagging)):
+        if self._lagging and subscriber.depends_on(self._lagging):
             return subscriber.last
         subscriber.last = self.position.checkpoint
         return subscriber.last

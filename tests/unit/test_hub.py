@@ -244,3 +244,15 @@ def test_a_subscription_knows_when_it_is_over() -> None:
     assert stage.hub.release(subscription) is None
     assert stage.hub.take(subscription) is None
     assert subscriber.holds == 0
+
+
+def test_no_checkpoint_before_the_first_subscription() -> None:
+    """A client that is about to resume would take it for its own, and be cut before it was told what it missed."""
+    stage = Stage()
+    stage.publish()
+    outlet, subscriber = stage.subscriber()
+    stage.hub.heartbeat([subscriber])
+    assert outlet.messages == []
+    stage.hub.release(stage.hub.join(subscriber, view(PAYMENT)))
+    stage.hub.heartbeat([subscriber])
+    assert [each["type"] for each in outlet.messages] == ["checkpoint"]
