@@ -1,8 +1,8 @@
 """What a client of the relay may remember, kept exactly as the protocol has it, and a diary of what it was told.
 
 The rules: only the cursor of a checkpoint is kept, together with the views that were subscribed to then. An event is
-dropped if its id came since the last checkpoint with another cursor. ``resync`` makes a channel's rows, its ids and its
-view forgotten. Rows are put in place by anything but ``deleted`` and ``left``.
+dropped if its id came since the last checkpoint; one that is told again, word for word, changes nothing. ``resync``
+makes a channel's rows, its ids and its view forgotten. Rows are put in place by anything but ``deleted`` and ``left``.
 """
 
 from __future__ import annotations
@@ -80,10 +80,11 @@ class Memory:
         #: (as_of in microseconds, number of events of each channel's present life seen by then), in order of arrival.
         self.checkpoints: list[tuple[int, dict[str, tuple[int, int]]]] = []
         self._subscribed: dict[str, str] = {}
+        self._checkpointed: Frame | None = None
 
     def forget(self) -> None:
         """As after a reload of the page."""
-        self.cursor = None
+        self.cursor = self._checkpointed = None
         self.views = {}
         self._subscribed = {}
         for watched in self.channels.values():
@@ -117,11 +118,12 @@ class Memory:
     def _checkpoint(self, frame: Frame) -> None:
         as_of = datetime.fromisoformat(frame["as_of"])
         self.as_of = max(self.as_of, as_of) if self.as_of else as_of
-        if frame["cursor"] != self.cursor:
+        if frame != self._checkpointed:
             for watched in self.channels.values():
                 watched.ids.clear()
-        self.cursor = frame["cursor"]
-        self.views = dict(self._subscribed)
+            self._checkpointed = frame
+            self.cursor = frame["cursor"]
+            self.views = dict(self._subscribed)
         told = {name: (len(each.lives), len(each.life.seen)) for name, each in self.channels.items()}
         self.checkpoints.append((micros(frame["as_of"]), told))
 
