@@ -34,7 +34,7 @@ BENCHMARKS: dict[str, Callable[..., Awaitable[Table]]] = {
 DESCRIPTION = """\
 Measures what the relay costs the database and what it can carry, each on a private
 Postgres that is removed afterwards. Close other programs: they share the cores.
-Without a name all are run: about eight minutes, or two with --quick.
+Without a name all are run: about nine minutes, or two and a half with --quick.
 """
 
 
@@ -62,6 +62,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"what to measure: {', '.join(BENCHMARKS)}")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter runs, noisier numbers")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers to FILE as well")
+    parser.add_argument(
+        "--update", type=Path, metavar="FILE", help="put the tables into FILE (docs/benchmarks.md)"
+    )
     parser.add_argument(
         "--postgres", type=int, metavar="MAJOR", help="Debian's PostgreSQL MAJOR, not the wheel's"
     )

@@ -92,8 +92,8 @@ async def run(
         "jobs": min(clients, os.cpu_count() or 1),
         "time": seconds + 1,
         "progress": 1,
-        # Parsing and planning would be most of the work, and hide what a trigger adds.
-        "protocol": "prepared",
+        # Each statement is sent as text, and parsed and planned, as Django's are.
+        "protocol": "simple",
         "file": "-",
     }
     if rate is not None:
