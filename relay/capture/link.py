@@ -9,7 +9,7 @@ import psycopg
 from relay.capture.schema import Identity, identify
 from relay.capture.session import Session, fault
 from relay.config import DatabaseSettings
-from relay.errors import DatabaseError, DatabaseUnreachable
+from relay.errors import DatabaseUnreachable
 
 __all__ = ["Link", "open_session"]
 
@@ -68,6 +68,6 @@ async def open_session(settings: DatabaseSettings, role: str) -> tuple[Session, 
     except psycopg.Error as error:
         await session.close()
         raise fault(error, "reading relay.state") from None
-    except DatabaseError:
+    except BaseException:  # also cancelled: nobody else knows of this session yet
         await session.close()
         raise
