@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed
 
 from relay import jsontext
 
-__all__ = ["Client", "connected"]
+__all__ = ["Client", "Frame", "connected"]
 
 Frame = dict[str, Any]
 

@@ -30,7 +30,7 @@ def refund(purchase_id: int, amount: Decimal | None = None) -> PurchaseTransacti
             amount = left
         if purchase.payment_status != PurchaseTransaction.Status.COMPLETED:
             raise RefundRefused(f"a {purchase.payment_status} purchase cannot be refunded")
-        if not 0 < amount <= left or amount != round(amount, 2):
+        if not 0 < amount <= left:
             raise RefundRefused(f"{left} can be refunded, and not {amount}")
         total = purchase.refunded_amount + amount
         reference = stripe_api.create_refund(
@@ -44,13 +44,20 @@ def refund(purchase_id: int, amount: Decimal | None = None) -> PurchaseTransacti
     return purchase
 
 
+def _euros(text: str) -> Decimal:
+    amount = Decimal(text)
+    if not amount.is_finite() or amount != round(amount, 2):
+        raise ValueError(f"{text} is no amount of euros and cents")
+    return amount
+
+
 @require_POST
 @only(lambda user: user.is_staff, "only staff may give money back")
 def refund_view(request: HttpRequest, purchase_id: int) -> HttpResponse:
     """POST a JSON object with ``amount``, a string of euros, or an empty body for all of it."""
     try:
         wanted = json.loads(request.body)["amount"] if request.body else None
-        amount = None if wanted is None else Decimal(str(wanted))
+        amount = None if wanted is None else _euros(wanted)
     except (ValueError, KeyError, TypeError, InvalidOperation):
         return JsonResponse({"error": 'send {"amount": "12.50"}, or nothing for all of it'}, status=400)
     try:
