@@ -55,13 +55,15 @@ class Link:
         await self.read.close()
 
 
-async def open_session(settings: DatabaseSettings, role: str) -> tuple[Session, Identity]:
-    """One session that has been looked at."""
+async def open_session(
+    settings: DatabaseSettings, role: str, *, spare: float = 0.0
+) -> tuple[Session, Identity]:
+    """One session that has been looked at. ``spare`` is added to the deadline of its statements."""
     session = await Session.open(
         settings.dsn,
         role,
         connect_timeout=settings.connect_timeout_seconds,
-        deadline=settings.poll_deadline_seconds,
+        deadline=settings.poll_deadline_seconds + spare,
     )
     try:
         return session, await identify(session)

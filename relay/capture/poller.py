@@ -67,7 +67,7 @@ class Poller:
         rows = await self._poll()
         if self._reader.state.lanes:
             piece = await self._reader.step(self._read)
-            await self._publisher.publish(self._reader, piece, self._epoch, self._read, check=False)
+            await self._publisher.publish(self._reader, piece, self._epoch, self._read)
             rows += piece.rows
         if self._notified.any:
             await self._publish_notified()
@@ -81,7 +81,7 @@ class Poller:
 
     async def _poll(self) -> int:
         self._asks.begin()
-        check = self._check or self._asks.any
+        check = self._check or self._asks.check
         await self._observer.polling()
         began = time.monotonic()
         found = await self._reader.poll(self._read)
@@ -96,7 +96,9 @@ class Poller:
             return 0
         if check:
             self._stats.queue_usage = float(await self._read.value(queries.QUEUE_USAGE))
-        await self._publisher.publish(self._reader, found, self._epoch, self._read, check=check)
+        await self._publisher.publish(
+            self._reader, found, self._epoch, self._read, check=check, asked=self._asks.serving
+        )
         self._check = False
         self._asks.done()
         return found.rows

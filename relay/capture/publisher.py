@@ -71,10 +71,17 @@ class Publisher:
         self._owed = joined(self._owed, gap)
 
     async def publish(
-        self, reader: Reader, found: Found, epoch: Epoch, session: Session, *, check: bool
+        self,
+        reader: Reader,
+        found: Found,
+        epoch: Epoch,
+        session: Session,
+        *,
+        check: bool = False,
+        asked: bool = False,
     ) -> None:
-        """Hand on what was found, and take over the position. ``check``: see how tables are captured, and hand on
-        even if there is nothing.
+        """Hand on what was found, and take over the position. ``check``: see how tables are captured. That, or
+        ``asked``, hands on even if there is nothing.
 
         The check comes after the poll and before its cursor is given out, so that no cursor covers a change that
         slipped by an altered trigger. Whatever is noted here is noted only once the batch has been handed on.
@@ -83,7 +90,7 @@ class Publisher:
         gap = joined(self._owed, self._changed(capturing))
         if found.bad:
             gap = joined(gap, Gap(found.bad_sources, "unreadable_row"))
-        if found.changes or gap or check or found.state.lagging != self._lagging:
+        if found.changes or gap or check or asked or found.state.lagging != self._lagging:
             await self._hand_on(_batch(found, epoch, capturing, gap))
         reader.accept(found)
         self._owed, self.capturing, self._lagging = None, capturing, found.state.lagging

@@ -53,7 +53,8 @@ SELECT set_config(name, value, false)
                ('idle_in_transaction_session_timeout', '0'), ('idle_session_timeout', %(idle)s), ('jit', 'off'),
                ('transaction_timeout', '0'), ('TimeZone', 'UTC'), ('DateStyle', 'ISO, YMD'),
                ('IntervalStyle', 'postgres'), ('synchronous_commit', 'off'), ('plan_cache_mode', %(plans)s),
-               ('enable_seqscan', %(seqscan)s), ('client_min_messages', 'warning')) AS wanted (name, value)
+               ('enable_seqscan', %(seqscan)s), ('enable_sort', %(seqscan)s),
+               ('client_min_messages', 'warning')) AS wanted (name, value)
  WHERE name IN (SELECT s.name FROM pg_catalog.pg_settings AS s)
 """
 

@@ -61,7 +61,10 @@ class Capture:
         self._settings = settings
         self._sources = sources
         self._errand = Errand(
-            lambda: open_session(settings.database, "errand"),
+            # Its statements have a timeout of their own, and it is the server that shall end them.
+            lambda: open_session(
+                settings.database, "errand", spare=settings.database.snapshot_timeout_seconds
+            ),
             settings.limits.replays_waiting,
             settings.database.snapshot_timeout_seconds,
         )
@@ -100,12 +103,13 @@ class Capture:
         await self._periods.close()
         await self._errand.close()
 
-    async def poll_now(self) -> None:
+    async def poll_now(self, *, check: bool = True) -> None:
         """Return once a poll begun after this call has been handed to the sink. Raises CaptureDegraded.
 
-        Not from inside the sink: the poll it would wait for comes after.
+        ``check`` also compares how every table is captured, which takes some milliseconds: for heartbeats, not for
+        every client. Not from inside the sink: the poll it would wait for comes after.
         """
-        await self._periods.asks.ask()
+        await self._periods.asks.ask(check=check)
 
     async def resume(self, cursor: Cursor) -> Resumed:
         """What ``cursor`` has missed. Raises ResumeRefused, CaptureDegraded, Overloaded."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from secrets import token_hex
 from typing import Final
 
@@ -24,6 +24,7 @@ log = structlog.get_logger(__name__)
 #: Seconds.
 ECHO_WITHIN: Final = 5.0
 ANNOUNCED_WITHIN: Final = 2.0
+_SECOND_LOOK: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +34,22 @@ class _Suspect:
     rows: int
     wakes: int
     until: float
+    warned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Echo:
+    """What the relay has said to itself, to be heard by ``until``."""
+
+    nonce: str
+    until: float
+    warned: bool = False
 
 
 class Vigil:
-    """Keeps the times of one loop. ``due`` is when something has to be looked at next, by ``clock``."""
+    """Keeps the times of one loop, by ``clock``. Nothing is overdue at first sight: a process that was stopped for a
+    while finds the time over before it has read what came in the meantime, so there is a second look.
+    """
 
     def __init__(
         self,
@@ -53,7 +66,7 @@ class Vigil:
         self._clock = clock
         self._round = clock() + every
         self._suspects: list[_Suspect] = []
-        self._echo: tuple[str, float] | None = None
+        self._echo: _Echo | None = None
 
     def begin(self) -> None:
         """The relay falls asleep."""
@@ -61,8 +74,9 @@ class Vigil:
 
     @property
     def due(self) -> float:
-        """When to look again."""
-        return min([self._round, *(suspect.until for suspect in self._suspects)])
+        """When something has to be looked at next."""
+        echo = [self._echo.until] if self._echo else []
+        return min([self._round, *echo, *(suspect.until for suspect in self._suspects)])
 
     @property
     def round_due(self) -> bool:
@@ -74,7 +88,7 @@ class Vigil:
         self._round = self._clock() + self._every
         if self._echo is None:
             nonce = token_hex(8)
-            self._echo = (nonce, self._clock() + ECHO_WITHIN)
+            self._echo = _Echo(nonce, self._clock() + ECHO_WITHIN)
             await self._read.fetch(queries.NOTIFY, {"payload": wake_with(nonce)})
         return not await self._read.value(queries.WRITERS_SKIP_NOTIFY)
 
@@ -92,12 +106,18 @@ class Vigil:
             if now < suspect.until:
                 left.append(suspect)
                 continue
+            if not suspect.warned:
+                left.append(replace(suspect, until=now + _SECOND_LOOK, warned=True))
+                continue
             self._stats.unannounced_events += suspect.rows
             log.error("events_unannounced", rows=suspect.rows)
         self._suspects = left
         if self._echo is not None:
-            nonce, until = self._echo
-            if self._listener.has_heard(nonce):
+            if self._listener.has_heard(self._echo.nonce):
                 self._echo = None
-            elif now >= until:
-                raise CaptureDegraded("the relay does not hear its own notifications any more; reconnecting")
+            elif now >= self._echo.until:
+                if self._echo.warned:
+                    raise CaptureDegraded(
+                        "the relay does not hear its own notifications any more; reconnecting"
+                    )
+                self._echo = replace(self._echo, until=now + _SECOND_LOOK, warned=True)
