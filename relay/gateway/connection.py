@@ -129,13 +129,15 @@ class Connection:
         """Write ``messages`` at once, under the same bound as a bundle. False: full or gone."""
         return self.offer(Bundle(messages)) if messages else not self.ended
 
-    async def send_all(self, messages: Sequence[bytes]) -> bool:
+    async def send_all(self, messages: Sequence[bytes], *, wanted: Callable[[], bool] = lambda: True) -> bool:
         """Write any number of messages at the client's pace. False: it is gone, or made no room for too long.
 
         What is written here does not count against the buffer of live events: a large snapshot is no
-        slowness.
+        slowness. ``wanted`` is asked before each piece: rights may be withdrawn in the middle.
         """
         for some in slices(messages):
+            if not wanted():
+                break
             bundle = Bundle(some)
             self._extra += len(bundle.wire(text_frame))
             if not self.offer(bundle):

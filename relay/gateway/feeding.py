@@ -75,7 +75,7 @@ class Feeder:
 
     async def replay(self, active: Active, replay: Replay) -> None:
         """Send what was missed and go live; if that fails half-way, a snapshot makes up for it."""
-        await self._peer.send_all(replay.messages)
+        await self._tell(active, replay.messages)
         await self._release(active, replay.floors)
         if active.void:
             await self.fill(active)
@@ -101,9 +101,7 @@ class Feeder:
                     if self._is_current(active):
                         self._stop(active, error)
                     return
-                if active.void:
-                    continue
-                await self._peer.send_all([page.message])
+                await self._tell(active, [page.message])
                 floors = (page.snapshot,)
             await self._release(active, floors)
             if not active.void:
@@ -123,7 +121,11 @@ class Feeder:
                 self._peer.send(*messages)
                 return
             else:
-                await self._peer.send_all(messages)
+                await self._tell(active, messages)
+
+    async def _tell(self, active: Active, messages: Sequence[bytes]) -> None:
+        """Send what was fetched, for as long as it is still true and still the client's to see."""
+        await self._peer.send_all(messages, wanted=lambda: self._is_current(active) and not active.void)
 
 
 def resync(voided: Sequence[Active], reason: str) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from relay.routing.groups import Subscriber
@@ -20,8 +20,11 @@ class Peer(Protocol):
     def send(self, *messages: bytes) -> bool:
         """Write at once. False: the connection is full or gone."""
 
-    async def send_all(self, messages: Sequence[bytes]) -> bool:
-        """Write at the client's pace, waiting for room in between. False: the connection is full or gone."""
+    async def send_all(self, messages: Sequence[bytes], *, wanted: Callable[[], bool]) -> bool:
+        """Write at the client's pace, waiting for room in between, for as long as they are ``wanted``.
+
+        False: the connection is full or gone.
+        """
 
     def goodbye(self, code: str, *, retry_after_ms: int | None = None) -> None:
         """Tell the client why, and close with the code's close code."""
