@@ -44,6 +44,11 @@ async def resume(
     except CursorInvalid:
         return {}, dict.fromkeys(views, "cursor")
     refused = {name: "view_changed" for name, view in views.items() if request.views.get(name) != view.hash}
+    if cursor.epoch == services.capture.epoch:
+        # What went by while a trigger was off is in no ring and in no outbox.
+        broken = services.capture.broken(cursor)
+        unspoken = {name for name, view in views.items() if not broken.isdisjoint(view.sources)}
+        refused |= dict.fromkeys(unspoken, "capture_changed")
     replays: dict[str, Replay] = {}
     beyond: dict[str, View] = {}
     # No await before the ring has been asked for every channel: nothing is published in between, so a replay
