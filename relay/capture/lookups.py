@@ -41,15 +41,17 @@ async def _run(session: Session, statement: str, params: dict[str, str]) -> list
     # The line break ends a comment that the statement may end with.
     wrapped = f"SELECT row_to_json(q)::text FROM ({statement.strip().rstrip(';')}\n) AS q"
     try:
-        await session.fetch(queries.BEGIN_READ)
         try:
-            await session.fetch(queries.LIMIT_TIME, {"ms": str(_TIMEOUT_MS)})
-            rows = await session.fetch(wrapped, params)
+            _, _, rows, _ = await session.fetch_in_one(
+                (queries.BEGIN_READ, None),
+                (queries.LIMIT_TIME, {"ms": str(_TIMEOUT_MS)}),
+                (wrapped, params),
+                (queries.COMMIT, None),
+            )
         except BaseException:
             if not session.closed:
                 await session.fetch(queries.ROLLBACK)
             raise
-        await session.fetch(queries.COMMIT)
     except psycopg.Error as error:
         raise fault(error, "a look-up") from None
     return [decode(text) for (text,) in rows]

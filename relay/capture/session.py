@@ -91,6 +91,15 @@ class Session:
             cursor = await self.connection.execute(statement, params)
             return await cursor.fetchall() if cursor.description else []
 
+    async def fetch_in_one(self, *steps: tuple[str, Mapping[str, Any] | None]) -> list[list[Row]]:
+        """Run several statements in one round trip (pipeline mode); the rows of each. Errors as above; the first one
+        ends them all, and leaves an open transaction open.
+        """
+        with self._limited(self.deadline):
+            async with self.connection.pipeline():
+                cursors = [await self.connection.execute(text, params) for text, params in steps]
+            return [await cursor.fetchall() if cursor.description else [] for cursor in cursors]
+
     async def value(
         self, statement: str, params: Mapping[str, Any] | None = None, *, deadline: float | None = None
     ) -> Any:
