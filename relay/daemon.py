@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 import structlog
@@ -23,6 +23,7 @@ from relay.gateway.services import Services
 from relay.gateway.snapshots import SnapshotDesk
 from relay.gateway.subscribing import Subscriptions
 from relay.gateway.tasks import Tasks
+from relay.messages.compat import Dialect
 from relay.routing.channel import Channel, compile_channels
 from relay.routing.hub import Hub
 from relay.routing.needs import needs
@@ -127,6 +128,7 @@ class Daemon:
         services.settings = self.settings = settings
         services.channels, services.policies, services.authenticator = channels, policies, authenticator
         services.preparer = preparer
+        services.dialect = _dialect(channels)
         services.snapshots = self._desk(capture, preparer, services.hub, settings)
         services.hub.reconfigure(channels)
         assert self._gateway is not None
@@ -165,6 +167,7 @@ class Daemon:
             authenticator=authenticator,
             limits=Limits(settings.limits),
             tasks=tasks,
+            dialect=_dialect(channels),
         )
 
     @staticmethod
@@ -189,6 +192,12 @@ class Daemon:
             mirror.refresh()
 
         await services.capture.run(sink, status)
+
+
+def _dialect(channels: Mapping[str, Channel]) -> Dialect:
+    """How old dashboards are spoken to about these channels."""
+    shapes = {name: (channel.message, channel.object) for name, channel in channels.items()}
+    return Dialect(shapes, lambda: datetime.now(UTC).isoformat().replace("+00:00", "Z"))
 
 
 async def _first(*events: asyncio.Event) -> None:

@@ -22,6 +22,7 @@ from relay.messages.codes import CODES
 
 if TYPE_CHECKING:
     from relay.gateway.auth import Identity
+    from relay.gateway.compat import Profile
     from relay.gateway.connection import Connection
     from relay.gateway.services import Services
     from relay.routing.policies import Grants
@@ -40,6 +41,15 @@ class Admission:
     seat: Seat
     identity: Identity | None = None
     refusal: TokenRefused | None = None
+    profile: Profile | None = None
+
+    def claimant(self, identity: Identity) -> str:
+        """Whose limits this connection counts against.
+
+        On the paths of old dashboards, which may reconnect in a loop, that is the person on this path: one page that
+        has gone wild does not lock its user out of the others.
+        """
+        return identity.subject if self.profile is None else f"{identity.subject} {self.profile.path}"
 
 
 class Door:
@@ -75,7 +85,7 @@ class Door:
         except TokenRefused as refused:
             self._refuse(admission, refused, is_browser=bool(headers.get_all("Origin")))
             return
-        refusal = admission.seat.claim(identity.subject, time.monotonic())
+        refusal = admission.seat.claim(admission.claimant(identity), time.monotonic())
         if refusal is not None:
             raise RefusedByHttp(refusal.code, retry_after=refusal.retry_after)
         admission.identity = identity

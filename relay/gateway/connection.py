@@ -26,6 +26,7 @@ from relay.routing.outlet import Bundle
 
 if TYPE_CHECKING:
     from relay.gateway.auth import Identity
+    from relay.gateway.compat import Profile
     from relay.gateway.services import Services
     from relay.routing.groups import Subscriber
     from relay.routing.policies import Grants
@@ -78,6 +79,7 @@ class Connection:
         "grants",
         "id",
         "identity",
+        "profile",
         "services",
         "subscriber",
         "subscriptions",
@@ -88,8 +90,9 @@ class Connection:
     subscriber: Subscriber
     subscriptions: Subscribing
 
-    def __init__(self, ws: WebSocket, services: Services) -> None:
+    def __init__(self, ws: WebSocket, services: Services, profile: Profile | None = None) -> None:
         self.id = secrets.token_hex(8)
+        self.profile = profile
         self.services = services
         self._ws = ws
         self._room = ws.most_waiting = services.settings.limits.buffer_bytes
@@ -112,6 +115,10 @@ class Connection:
         transport = ws.transport
         if transport.is_closing():
             return False
+        if self.profile is not None:
+            bundle = bundle.translated(self.services.dialect.translate)
+            if not bundle.messages:
+                return True
         data = bundle.wire(text_frame)
         size = len(data)
         waiting = transport.get_write_buffer_size()

@@ -59,7 +59,7 @@ class Dialogue:
         self._admission = admission
         self._house = house
         self._waiting: list[tuple[bytes, bool]] | None = None  # while a token is being checked
-        self.connection = Connection(ws, house.services)
+        self.connection = Connection(ws, house.services, admission.profile)
         self._allowance = Allowance(house.services.settings.limits.messages_per_minute, time.monotonic())
 
     def begin(self) -> None:
@@ -116,6 +116,12 @@ class Dialogue:
         connection.subscriptions = house.subscribing(connection)
         connection.welcome(identity, grants, cursor=self._cursor())
         house.joined(connection)
+        if connection.profile is not None:
+            self._subscribe(connection.profile.on_connect(grants.channels))
+
+    def _subscribe(self, request: requests.Subscribe | None) -> None:
+        if request is not None:
+            self.connection.subscriptions.subscribe(request)
 
     def _read(self, message: bytes) -> None:
         try:
@@ -135,7 +141,10 @@ class Dialogue:
         elif self._admission.identity is None:
             self.connection.fail("token_missing", "the first message must be auth", id=request.id)
         elif isinstance(request, requests.Subscribe):
-            self.connection.subscriptions.subscribe(request)
+            profile = self.connection.profile
+            self._subscribe(
+                request if profile is None else profile.asked(request, self.connection.grants.channels)
+            )
         elif isinstance(request, requests.Unsubscribe):
             self.connection.subscriptions.unsubscribe(request)
         else:
@@ -159,7 +168,7 @@ class Dialogue:
     def _authenticated(self, identity: Identity, request: requests.Auth) -> None:
         connection = self.connection
         if self._admission.identity is None:
-            refusal = self._admission.seat.claim(identity.subject, time.monotonic())
+            refusal = self._admission.seat.claim(self._admission.claimant(identity), time.monotonic())
             if refusal is not None:
                 connection.fail(refusal.code, id=request.id)
             else:

@@ -11,6 +11,7 @@ from websockets.server import ServerProtocol
 
 from relay import metrics
 from relay.gateway.admission import Door
+from relay.gateway.compat import PROFILES, Profile
 from relay.gateway.handshake import SUBPROTOCOL, offered_subprotocols, split_target, wants_websocket
 from relay.gateway.http import RefusedByHttp, refuse, without_body
 from relay.gateway.operations import health
@@ -59,8 +60,9 @@ class Routes:
         if target is None:
             raise RefusedByHttp("bad_request")
         path, query = target
-        if self._is_socket(path):
-            await self._admit(ws, request, query)
+        profile = PROFILES.get(path.rstrip("/"))
+        if profile is not None or self._is_socket(path):
+            await self._admit(ws, request, query, profile)
             return None
         if wants_websocket(request.headers):
             raise RefusedByHttp("not_found")
@@ -79,7 +81,7 @@ class Routes:
         wanted = path.rstrip("/")
         return any(wanted == known.rstrip("/") for known in (PATH, *self._services.settings.server.paths))
 
-    async def _admit(self, ws: WebSocket, request: Request, query: str) -> None:
+    async def _admit(self, ws: WebSocket, request: Request, query: str, profile: Profile | None) -> None:
         headers = request.headers
         if request.method != "GET":
             raise RefusedByHttp("method_not_allowed", headers=(("Allow", "GET"),))
@@ -92,6 +94,7 @@ class Routes:
             raise RefusedByHttp("restart", retry_after=1.0)
         # From here on the seat is given back with the TCP connection, whatever becomes of it.
         admission = ws.admission = self._door.enter(ws.peer, headers)
+        admission.profile = profile
         await self._door.identify(admission, headers, query)
         if self.draining:
             raise RefusedByHttp("restart", retry_after=1.0)

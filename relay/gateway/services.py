@@ -11,6 +11,7 @@ from relay.gateway.auth import Authenticator
 from relay.gateway.limits import Limits
 from relay.gateway.snapshots import SnapshotDesk
 from relay.gateway.tasks import Tasks
+from relay.messages.compat import Dialect
 from relay.routing.channel import Channel
 from relay.routing.hub import Hub
 from relay.routing.policies import Policies
@@ -23,8 +24,8 @@ __all__ = ["Services"]
 class Services:
     """The collaborators of a connection.
 
-    A reload (SIGHUP) replaces ``settings``, ``channels``, ``policies``, ``preparer``, ``snapshots`` and
-    ``authenticator`` here, all in one go and without an await in between.
+    A reload (SIGHUP) replaces ``settings``, ``channels``, ``policies``, ``preparer``, ``snapshots``,
+    ``dialect`` and ``authenticator`` here, all in one go and without an await in between.
     """
 
     settings: Settings
@@ -37,3 +38,4 @@ class Services:
     authenticator: Authenticator
     limits: Limits
     tasks: Tasks
+    dialect: Dialect

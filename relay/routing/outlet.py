@@ -15,11 +15,12 @@ __all__ = ["Bundle", "Outlet"]
 class Bundle:
     """Messages that leave in one write. Connections that are owed the same messages share one bundle."""
 
-    __slots__ = ("_wire", "messages")
+    __slots__ = ("_translated", "_wire", "messages")
 
     def __init__(self, messages: Sequence[bytes]) -> None:
         self.messages = tuple(messages)
         self._wire: bytes | None = None
+        self._translated: tuple[object, Bundle] | None = None
 
     def wire(self, frame: Callable[[bytes], bytes]) -> bytes:
         """The bytes of all messages, each framed by ``frame``; framed at the first call and then kept.
@@ -29,6 +30,12 @@ class Bundle:
         if self._wire is None:
             self._wire = b"".join(map(frame, self.messages))
         return self._wire
+
+    def translated(self, translate: Callable[[Sequence[bytes]], Sequence[bytes]]) -> Bundle:
+        """The same in other words, translated at the first call and then kept for all who bring that ``translate``."""
+        if self._translated is None or self._translated[0] != translate:
+            self._translated = (translate, Bundle(translate(self.messages)))
+        return self._translated[1]
 
 
 class Outlet(Protocol):
