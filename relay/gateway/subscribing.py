@@ -67,11 +67,11 @@ class Subscriptions:
 
     def subscribe(self, request: requests.Subscribe) -> None:
         """Queue a subscribe. Its answers leave in the order in which requests came."""
-        self._queue(lambda: self._subscribe(request), request.id)
+        self._request(lambda: self._subscribe(request), request.id)
 
     def unsubscribe(self, request: requests.Unsubscribe) -> None:
         """Queue an unsubscribe."""
-        self._queue(lambda: self._unsubscribe(request), request.id)
+        self._request(lambda: self._unsubscribe(request), request.id)
 
     def on_resync(self, channels: Iterable[str], reason: str) -> None:
         """The hub has put ``channels`` on hold: tell the client now, fetch them anew when their turn comes."""
@@ -117,11 +117,15 @@ class Subscriptions:
 
     # One request after the other.
 
-    def _queue(self, step: Callable[[], Awaitable[None]], request_id: RequestId | None = None) -> None:
-        if self._closed:
-            return
+    def _request(self, step: Callable[[], Awaitable[None]], request_id: RequestId | None) -> None:
         if len(self._work) >= WAITING:
             self._refuse("busy", "too many requests wait on this connection", id=request_id)
+        else:
+            self._queue(step)
+
+    def _queue(self, step: Callable[[], Awaitable[None]]) -> None:
+        # What follows from a resync or regrant is owed to the client, however many of its requests wait.
+        if self._closed:
             return
         self._work.append(step)
         if self._task is None:
