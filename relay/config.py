@@ -23,6 +23,7 @@ from relay.config_channels import (
     PolicySettings,
 )
 from relay.config_kinds import Count, Network, Origin, Port, Seconds, Section, UrlPath, is_word
+from relay.config_masks import MaskSettings
 from relay.errors import ConfigError
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "LimitSettings",
     "LogSettings",
     "LookUpSettings",
+    "MaskSettings",
     "PolicySettings",
     "ServerSettings",
     "Settings",
@@ -154,6 +156,7 @@ class Settings(Section):
     server: ServerSettings = ServerSettings()
     limits: LimitSettings = LimitSettings()
     auth: AuthSettings = AuthSettings()
+    masks: MaskSettings = MaskSettings()
     logging: LogSettings = LogSettings()
     channels: Mapping[str, ChannelSettings] = {}
     policies: tuple[PolicySettings, ...] = ()
@@ -198,6 +201,10 @@ class Settings(Section):
                 "(or RELAY_AUTH__SECRETS), auth.secret_files, auth.public_keys or auth.jwks_url"
             )
         self.auth.shared_secrets()
+
+    def mask_key(self) -> bytes | None:
+        """The key of masks named ``hash``, None if there is none. Raises ConfigError."""
+        return self.masks.key(self.auth.shared_secrets())
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Settings:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from relay.config_kinds import Column, Message, ObjectKey, OptionalColumn, Order, Section, Table
+from relay.config_masks import MaskName
 
 __all__ = ["FIELD_TYPES", "ChannelSettings", "FieldSettings", "FieldType", "LookUpSettings", "PolicySettings"]
 
@@ -126,6 +127,8 @@ class PolicySettings(Section):
     channels: Annotated[tuple[str, ...], Field(min_length=1)]  # names, or "*" for all
     #: Field -> condition on raw values; ``$claims.x`` stands for a claim.
     where: Mapping[str, Any] = {}
+    #: Field -> what is done to it before it leaves.
+    mask: Mapping[str, MaskName] = {}
 
     def granted(self, channels: Mapping[str, ChannelSettings]) -> tuple[str, ...]:
         """The names of ``channels`` that this policy grants."""

@@ -143,7 +143,7 @@ class Daemon:
             {source: known.types for source, known in columns.items()},
             {source: known.key for source, known in columns.items()},
         )
-        return channels, compile_policies(settings.policies, channels)
+        return channels, compile_policies(settings.policies, channels, settings.mask_key())
 
     def _build(
         self,

@@ -208,9 +208,9 @@ class Subscriptions:
         """The view of ``name`` under today's grants. Raises KeyError, FilterRefused."""
         if name not in self._peer.grants.channels:
             raise KeyError(name)
-        channel = self._services.channels[name]
-        wanted = filters.parse(source, channel.visible, self._services.settings.limits)
-        return View(channel, wanted, self._peer.grants.scope(name))
+        channel, grants = self._services.channels[name], self._peer.grants
+        fields = grants.projection(channel).filterable
+        return grants.view(channel, filters.parse(source, fields, self._services.settings.limits))
 
     def _join(self, view: View, filter: Any, rows: int) -> Active:
         name = view.channel.name

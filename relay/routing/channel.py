@@ -69,7 +69,8 @@ class Channel:
     """One stream. ``source`` is its table, ``order`` that of its snapshots, ``fingerprint`` changes with the mapping.
 
     ``columns`` are the columns this channel needs captured, for each source. ``fields`` are all, ``visible`` those that
-    clients may see and filter on.
+    clients may see and, where no mask is on them, filter on. ``naming`` are those that name a row when nothing else of
+    it may be said.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Channel:
     fields: Mapping[str, Field]
     lookups: Mapping[str, Lookup]
     columns: Mapping[str, frozenset[str]]
+    naming: frozenset[str]
     projection: Projection
     fingerprint: str
 
@@ -158,9 +160,14 @@ def compile_channel(
         fields=fields,
         lookups=lookups,
         columns=channel_needs(settings),
+        naming=_naming(shown, key or ()),
         projection=Projection({each.name: each.kind for each in shown}, status),
         fingerprint=_fingerprint(name, settings, fields),
     )
+
+
+def _naming(shown: Collection[Field], key: Collection[str]) -> frozenset[str]:
+    return frozenset(each.name for each in shown if each.column in key or each.name == "id")
 
 
 def _check_columns(name: str, settings: ChannelSettings, types: Mapping[str, str]) -> None:

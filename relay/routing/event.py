@@ -70,7 +70,7 @@ class PreparedEvent:
         self.fault = fault
         self.lost = lost
         self.encoded: dict[Any, bytes] = {}
-        self._changed: tuple[Projection, tuple[str, ...]] | None = None
+        self._changed: tuple[tuple[Projection, tuple[str, ...]], ...] = ()
 
     @property
     def quarantined(self) -> bool:
@@ -79,12 +79,13 @@ class PreparedEvent:
 
     def changed(self, projection: Projection) -> tuple[str, ...]:
         """The fields of ``projection`` that this update changed. Both rows must be known."""
-        if self._changed is not None and self._changed[0] is projection:
-            return self._changed[1]
+        for known, changed in self._changed:
+            if known is projection:
+                return changed
         assert self.old is not None
         assert self.new is not None
         changed = projection.changed(self.old, self.new)
-        self._changed = (projection, changed)
+        self._changed += ((projection, changed),)
         return changed
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""Policies: from a token's claims to channels and scopes. Deny by default.
+"""Policies: from a token's claims to channels, scopes and masks. Deny by default.
 
 The first policy whose ``when`` matches decides, and the others are not looked at. Types count: ``true``, ``1`` and
 ``"1"`` are three different claims. A scope that needs a claim the token lacks, or has in another type than the field,
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from relay.config import PolicySettings
@@ -17,7 +17,10 @@ from relay.errors import ConfigError
 from relay.messages.fields import FieldType
 from relay.routing.channel import Channel
 from relay.routing.conditions import SCOPE_OPERATORS, condition, terms
-from relay.routing.view import Scope
+from relay.routing.filters import Filter
+from relay.routing.masking import Masker
+from relay.routing.projection import Projection
+from relay.routing.view import Scope, View
 
 __all__ = ["Grants", "Policies", "compile_policies"]
 
@@ -29,10 +32,14 @@ _ABSENT: Final = object()
 
 @dataclass(frozen=True, slots=True)
 class Grants:
-    """What one token may see: its channels, each with its scope. ``policy`` is the name of the one that decided."""
+    """What one token may see: its channels, each with its scope and, where a mask is on it, its projection.
+
+    ``policy`` is the name of the policy that decided.
+    """
 
     policy: str
     scopes: Mapping[str, Scope]
+    masked: Mapping[str, Projection] = field(default_factory=dict)
 
     @property
     def channels(self) -> frozenset[str]:
@@ -47,6 +54,15 @@ class Grants:
     def scope(self, channel: str) -> Scope:
         """The scope of a granted channel. Raises KeyError for any other."""
         return self.scopes[channel]
+
+    def projection(self, channel: Channel) -> Projection:
+        """What is shown of a granted channel. Raises KeyError for any other."""
+        self.scopes[channel.name]
+        return self.masked.get(channel.name, channel.projection)
+
+    def view(self, channel: Channel, wanted: Filter) -> View:
+        """A granted channel through a filter. Raises KeyError for any other."""
+        return View(channel, wanted, self.scopes[channel.name], self.projection(channel))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +80,7 @@ class _Policy:
     when: Mapping[str, Any]
     channels: tuple[Channel, ...]
     where: tuple[_Term, ...]
+    masked: Mapping[str, Projection]
 
     def applies(self, claims: Mapping[str, Any]) -> bool:
         return all(_meets(claims.get(claim, _ABSENT), wanted) for claim, wanted in self.when.items())
@@ -92,19 +109,22 @@ class Policies:
             if policy.applies(claims):
                 scopes = {each.name: policy.scope(each, claims) for each in policy.channels}
                 granted = {name: scope for name, scope in scopes.items() if scope is not None}
-                return Grants(policy.name, granted) if granted else None
+                return Grants(policy.name, granted, policy.masked) if granted else None
         return None
 
 
-def compile_policies(settings: Sequence[PolicySettings], channels: Mapping[str, Channel]) -> Policies:
-    """The policies of the configuration over the compiled channels.
+def compile_policies(
+    settings: Sequence[PolicySettings], channels: Mapping[str, Channel], hash_key: bytes | None = None
+) -> Policies:
+    """The policies of the configuration over the compiled channels. ``hash_key`` is for masks named ``hash``.
 
     Raises ConfigError naming policy, channel or field, and the remedy.
     """
-    return Policies([_compile(each, channels) for each in settings])
+    masker = Masker(hash_key)
+    return Policies([_compile(each, channels, masker) for each in settings])
 
 
-def _compile(settings: PolicySettings, channels: Mapping[str, Channel]) -> _Policy:
+def _compile(settings: PolicySettings, channels: Mapping[str, Channel], masker: Masker) -> _Policy:
     spot = f'policy "{settings.name}"'
     for name in settings.channels:
         if name != "*" and name not in channels:
@@ -127,12 +147,13 @@ def _compile(settings: PolicySettings, channels: Mapping[str, Channel]) -> _Poli
     for channel in granted:
         for term in where:
             _check(spot, channel, term)
-    return _Policy(settings.name, dict(settings.when), granted, tuple(where))
+    masked = masker.projections(spot, granted, settings.mask)
+    return _Policy(settings.name, dict(settings.when), granted, tuple(where), masked)
 
 
 def _check(spot: str, channel: Channel, term: _Term) -> None:
-    field = channel.fields.get(term.field)
-    if field is None:
+    shown = channel.fields.get(term.field)
+    if shown is None:
         raise ConfigError(
             f"{spot} has a where on {term.field}, which channel {channel.name} lacks; add the field "
             f"(hidden = true keeps it from clients) or do not grant {channel.name} there"
@@ -144,7 +165,7 @@ def _check(spot: str, channel: Channel, term: _Term) -> None:
             )
         return
     try:
-        condition(term.field, term.op, _fitting(term.raw, field.kind), field.kind, _LONGEST_LIST)
+        condition(term.field, term.op, _fitting(term.raw, shown.kind), shown.kind, _LONGEST_LIST)
     except ValueError as expected:
         raise ConfigError(f"{spot}: where.{term.field}: {term.op} expects {expected}") from None
 

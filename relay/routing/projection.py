@@ -7,21 +7,30 @@ from typing import Any
 
 from relay.messages.fields import FieldType, same_text
 from relay.routing.conditions import Row
+from relay.routing.masks import ABSENT, Mask
 
-__all__ = ["Projection"]
+__all__ = ["UNSCANNED", "MaskedProjection", "Projection"]
+
+#: Where a row keeps the values that the last-line scan took something from: a mask shows less of them than a scan.
+UNSCANNED = "\x00unscanned"
 
 
 class Projection:
     """The fields some subscribers see. ``status`` is the field whose change makes an update ``status_changed``, or "".
 
+    ``filterable`` are the kinds of the fields that a filter may name. ``canonical`` is equal for projections of one
+    channel that show the same.
+
     Projections are compared by identity: all groups that see the same share one, and so share encoded messages.
     """
 
-    __slots__ = ("_convert", "_loose", "_wire", "fields", "status")
+    __slots__ = ("_convert", "_loose", "_wire", "canonical", "fields", "filterable", "status")
 
     def __init__(self, fields: Mapping[str, FieldType], status: str = "") -> None:
         self.fields = tuple(fields)
+        self.filterable = dict(fields)
         self.status = status if status in fields else ""
+        self.canonical = ""
         self._wire = {name: kind.wire for name, kind in fields.items()}
         self._convert = tuple((name, kind.wire) for name, kind in fields.items() if kind.wire is not None)
         self._loose = frozenset(name for name, kind in fields.items() if kind.loose)
@@ -36,7 +45,7 @@ class Projection:
         return shown
 
     def shown(self, name: str, row: Row) -> Any:
-        """One visible field as JSON holds it."""
+        """One visible field as JSON holds it; None where it leaves the row."""
         value, convert = row[name], self._wire[name]
         return value if convert is None or value is None else convert(value)
 
@@ -55,3 +64,60 @@ class Projection:
                 )
             ]
         )
+
+
+class MaskedProjection(Projection):
+    """As :class:`Projection`, with ``masks`` over some fields. What a mask cannot be applied to leaves the row.
+
+    A masked field counts as changed if what is shown of it did. ``names`` are the masks' names, ``key_mark`` tells
+    the key of ``hash``.
+    """
+
+    __slots__ = ("_masks", "_plain")
+
+    def __init__(
+        self,
+        fields: Mapping[str, FieldType],
+        status: str,
+        masks: Mapping[str, Mask],
+        names: Mapping[str, str],
+        key_mark: str = "",
+    ) -> None:
+        kept = {name: kind for name, kind in fields.items() if names.get(name) != "drop"}
+        super().__init__(kept, status)
+        self._masks = {name: masks[name] for name in kept if name in masks}
+        self._plain = Projection({name: kind for name, kind in kept.items() if name not in masks})
+        self.filterable = self._plain.filterable
+        used = "hash" in names.values()
+        self.canonical = ",".join(f"{name}={names[name]}" for name in fields if name in names) + (
+            f"@{key_mark}" if used else ""
+        )
+
+    def wire(self, row: Row) -> dict[str, Any]:
+        """The visible fields as JSON holds them, masked; those whose mask cannot be applied are left out."""
+        shown = super().wire(row)
+        for name in self._masks:
+            value = shown[name] = self._masked(name, row)
+            if value is ABSENT:
+                del shown[name]
+        return shown
+
+    def shown(self, name: str, row: Row) -> Any:
+        """One visible field as JSON holds it, masked; None where it leaves the row."""
+        if name not in self._masks:
+            return super().shown(name, row)
+        value = self._masked(name, row)
+        return None if value is ABSENT else value
+
+    def changed(self, old: Row, new: Row) -> tuple[str, ...]:
+        """The visible fields that look different, in order of declaration."""
+        changed = set(self._plain.changed(old, new))
+        changed.update(name for name in self._masks if self._masked(name, old) != self._masked(name, new))
+        return tuple(name for name in self.fields if name in changed)
+
+    def _masked(self, name: str, row: Row) -> Any:
+        value, convert = row[name], self._wire[name]
+        unscanned = row.get(UNSCANNED)
+        if unscanned is not None:
+            value = unscanned.get(name, value)
+        return self._masks[name](value if convert is None or value is None else convert(value))

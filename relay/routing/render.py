@@ -10,6 +10,8 @@ For an update, by whether policy (P) and filter (F) matched the old row and matc
     -        P F      the update, ``entered``, without ``changed`` and ``previous_status``: the old row was not theirs
     else              nothing
 
+Changes are those of what is shown: where a mask hides the difference, nothing has changed.
+
 An event whose row cannot be shown is ``withheld`` from subscribers without scope. Under a scope even that would tell
 too much: there a row that is not valid ``left`` if it was theirs, else nothing is said. Where what the row is or was is
 not known at all, so that it may be theirs, only starting over is honest: RESYNC.
@@ -116,7 +118,8 @@ def _encode(channel: Channel, projection: Projection, event: PreparedEvent, verd
         elif verdict is not Verdict.DISCLOSED:
             assert event.old is not None
             membership = verdict.value if verdict is not Verdict.UPDATED else None
-            changed = event.changed(projection)
+            # What a mask has taken away from view has no name any more.
+            changed = tuple([name for name in event.changed(projection) if name in row])
             if projection.status in changed:
                 action = "status_changed"
                 previous = projection.shown(projection.status, event.old)

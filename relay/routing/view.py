@@ -41,7 +41,7 @@ UNSCOPED = Scope()
 
 
 class View:
-    """A channel through a filter and a scope. Immutable; equal and hashed by what it lets through and shows.
+    """A channel through a filter, a scope and masks. Immutable; equal and hashed by what it lets through and shows.
 
     ``hash`` is short, opaque and url-safe. ``lookups`` are those the scope depends on: a change of one may move rows
     in or out of it unseen. ``sources`` are the tables whose history the view depends on.
@@ -49,15 +49,22 @@ class View:
 
     __slots__ = ("channel", "filter", "hash", "lookups", "projection", "scope", "scoped", "sources")
 
-    def __init__(self, channel: Channel, filter: Filter = EVERYTHING, scope: Scope = UNSCOPED) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        filter: Filter = EVERYTHING,
+        scope: Scope = UNSCOPED,
+        projection: Projection | None = None,
+    ) -> None:
         self.channel = channel
         self.filter = filter
         self.scope = scope
-        self.projection: Projection = channel.projection
+        self.projection: Projection = projection or channel.projection
         self.scoped = bool(scope.conditions)
         self.lookups = channel.lookups_behind({one.field for one in scope.conditions})
         self.sources = channel.sources_behind(self.lookups)
-        what = jsontext.encode([channel.fingerprint, filter.canonical, scope.canonical])
+        shown = self.projection.canonical
+        what = jsontext.encode([channel.fingerprint, filter.canonical, scope.canonical, shown])
         self.hash = urlsafe_b64encode(blake2b(what, digest_size=15).digest()).decode()
 
     def __eq__(self, other: object) -> bool:

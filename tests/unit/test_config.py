@@ -16,7 +16,7 @@ from relay.config import ChannelSettings, FieldSettings, LookUpSettings, PolicyS
 from relay.errors import ConfigError
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
-SECTIONS = ("database", "capture", "server", "limits", "auth", "logging")
+SECTIONS = ("database", "capture", "server", "limits", "auth", "masks", "logging")
 SECRET = "a secret of thirty-two bytes or more"
 AUTH = {
     "RELAY_AUTH__SECRETS": SECRET,
@@ -40,10 +40,10 @@ def _commented(key: str, text: str) -> str | None:
 
 
 def test_the_example_is_a_whole_config() -> None:
-    """config.example.toml loads as it stands, with the four payment channels and both policies."""
+    """config.example.toml loads as it stands, with the four payment channels and a policy for each role."""
     settings = load(EXAMPLE, {})
     assert set(settings.channels) == {"transactions", "webhooks", "fraud_alerts", "disputes"}
-    assert [policy.name for policy in settings.policies] == ["global admin", "school owner"]
+    assert [policy.name for policy in settings.policies] == ["global admin", "staff", "school owner"]
 
 
 @pytest.mark.parametrize("name", SECTIONS)

@@ -14,7 +14,7 @@ from relay import cli
 from relay.config import ChannelSettings, FieldSettings, LookUpSettings, PolicySettings, Settings
 
 DOCS = Path(__file__).parents[2] / "docs"
-SECTIONS = ("database", "capture", "server", "limits", "auth", "logging")
+SECTIONS = ("database", "capture", "server", "limits", "auth", "masks", "logging")
 TABLES: dict[str, type[BaseModel]] = {
     "| key of a channel |": ChannelSettings,
     "| key of a field |": FieldSettings,
