@@ -65,9 +65,9 @@ async def test_sessions_do_not_inherit_what_would_harm(database: Database, role:
     """Timeouts, isolation and jit that were set for the role do not reach the relay's sessions."""
     for setting in (
         "default_transaction_isolation = serializable",
-        "statement_timeout = '7ms'",
-        "idle_session_timeout = '7ms'",
-        "lock_timeout = '7ms'",
+        "statement_timeout = '9s'",
+        "idle_session_timeout = '9s'",
+        "lock_timeout = '9s'",
         "jit = on",
         "timezone = 'Asia/Kathmandu'",
     ):
