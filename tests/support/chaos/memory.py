@@ -2,7 +2,8 @@
 
 The rules: only the cursor of a checkpoint is kept, together with the views that were subscribed to then. An event is
 dropped if its id came since the last checkpoint; one that is told again, word for word, changes nothing. ``resync``
-makes a channel's rows, its ids and its view forgotten. Rows are put in place by anything but ``deleted`` and ``left``.
+makes a channel's rows, its ids and its view forgotten, and a subscription that is not resumed its view: until the next
+checkpoint there is no position that goes with its rows. Rows are put in place by anything but ``deleted`` and ``left``.
 """
 
 from __future__ import annotations
@@ -102,6 +103,9 @@ class Memory:
             case "checkpoint":
                 self._checkpoint(frame)
             case "subscribed":
+                for name, given in frame["channels"].items():
+                    if not given["resumed"]:
+                        self.views.pop(name, None)
                 self._subscribed |= {name: given["view"] for name, given in frame["channels"].items()}
             case "resync":
                 for name in frame["channels"]:
