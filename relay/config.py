@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from relay import config_load
+from relay.config_aggregates import AggregateSettings
 from relay.config_auth import AuthSettings
 from relay.config_channels import (
     FIELD_TYPES,
@@ -28,6 +29,7 @@ from relay.errors import ConfigError
 
 __all__ = [
     "FIELD_TYPES",
+    "AggregateSettings",
     "AuthSettings",
     "CaptureSettings",
     "ChannelSettings",
@@ -53,6 +55,7 @@ class DatabaseSettings(Section):
     connect_timeout_seconds: Seconds = 5
     poll_deadline_seconds: Seconds = 10
     snapshot_timeout_seconds: Seconds = 5
+    count_timeout_seconds: Seconds = 300
 
 
 class CaptureSettings(Section):
@@ -159,6 +162,7 @@ class Settings(Section):
     masks: MaskSettings = MaskSettings()
     logging: LogSettings = LogSettings()
     channels: Mapping[str, ChannelSettings] = {}
+    aggregates: Mapping[str, AggregateSettings] = {}
     policies: tuple[PolicySettings, ...] = ()
 
     @model_validator(mode="after")
@@ -168,13 +172,28 @@ class Settings(Section):
                 raise ValueError(
                     f'channels."{name}" must be lower-case letters, digits, _ and -; rename the channel'
                 )
+        for name in self.aggregates:
+            if not is_word(name):
+                raise ValueError(
+                    f'aggregates."{name}" must be lower-case letters, digits, _ and -; rename the aggregate'
+                )
+            if name in self.channels:
+                raise ValueError(
+                    f"aggregates.{name} has the name of a channel, and clients could not tell them apart; "
+                    "rename one"
+                )
         for number, policy in enumerate(self.policies, 1):
             spot = f'policies[{number}] "{policy.name}"'
             for name in policy.channels:
-                if name != "*" and name not in self.channels:
+                if name != "*" and name not in self.channels and name not in self.aggregates:
                     raise ValueError(
                         f"{spot} grants channel {name}, which is not declared; add [channels.{name}]"
                     )
+            if policy.where and (counted := policy.granted(self.aggregates)):
+                raise ValueError(
+                    f"{spot} has a where and grants {counted[0]}, an aggregate, which counts everybody's rows "
+                    f"and cannot be scoped; do not grant {counted[0]} there"
+                )
             for name in policy.granted(self.channels):
                 if missing := sorted(set(policy.where) - set(self.channels[name].fields)):
                     raise ValueError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
@@ -130,6 +130,6 @@ class PolicySettings(Section):
     #: Field -> what is done to it before it leaves.
     mask: Mapping[str, MaskName] = {}
 
-    def granted(self, channels: Mapping[str, ChannelSettings]) -> tuple[str, ...]:
+    def granted(self, channels: Iterable[str]) -> tuple[str, ...]:
         """The names of ``channels`` that this policy grants."""
         return tuple(name for name in channels if "*" in self.channels or name in self.channels)

@@ -115,6 +115,17 @@ RESYNC_REASONS = {
     "overflow": "more events came during the snapshot than the relay holds",
 }
 
+#: The word in ``recount.reason``, beside those of ``resync`` that tell of a broken history.
+RECOUNT_REASONS = {
+    "start": "the relay has begun, or the aggregate is new, and it has not been counted yet",
+    "reconnected": "the connection to the database was lost",
+    "truncated": "a table was emptied with TRUNCATE",
+    "row_unknown": "a row came or went whose columns were not captured",
+    "overflow": "more changes came while counting began than the relay holds",
+    "clock": "the clock of the database went back",
+    "capture_changed": "the capture of a table was interrupted or changed",
+}
+
 _BY_LIBRARY = {1002: "protocol_error", 1003: "binary_frame", 1007: "not_json", 1009: "message_too_big"}
 
 

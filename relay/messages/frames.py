@@ -26,6 +26,7 @@ __all__ = [
     "Frame",
     "Goodbye",
     "Pong",
+    "Recount",
     "RequestId",
     "Resync",
     "Snapshot",
@@ -148,6 +149,14 @@ class Resync(Frame):
     reason: str
 
 
+class Recount(Frame):
+    """The numbers of this aggregate are being counted: what was sent of it is out of date, and a whole one follows."""
+
+    type: Literal["recount"] = "recount"
+    channel: str
+    reason: str
+
+
 class CaptureStatus(Frame):
     """Whether the relay hears the database. While degraded, what is shown is complete only up to the last
     ``as_of``."""
@@ -221,6 +230,7 @@ SERVER_MESSAGES: tuple[type[Frame], ...] = (
     Withheld,
     Checkpoint,
     Resync,
+    Recount,
     CaptureStatus,
     TokenExpiring,
     Error,

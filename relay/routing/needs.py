@@ -29,9 +29,12 @@ def channel_needs(channel: ChannelSettings) -> dict[str, frozenset[str]]:
 
 
 def needs(settings: Settings) -> dict[str, frozenset[str]]:
-    """The same for all channels together, in alphabetical order of tables."""
+    """The same for all channels and aggregates together, in alphabetical order of tables."""
     wanted: defaultdict[str, set[str]] = defaultdict(set)
-    for channel in settings.channels.values():
-        for table, columns in channel_needs(channel).items():
+    for needed in (
+        *map(channel_needs, settings.channels.values()),
+        *(aggregate.columns for aggregate in settings.aggregates.values()),
+    ):
+        for table, columns in needed.items():
             wanted[table] |= columns
     return {table: frozenset(columns) for table, columns in sorted(wanted.items())}

@@ -8,7 +8,7 @@ grants nothing on that channel.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ from relay.routing.conditions import SCOPE_OPERATORS, condition, terms
 from relay.routing.filters import Filter
 from relay.routing.masking import Masker
 from relay.routing.projection import Projection
-from relay.routing.view import Scope, View
+from relay.routing.view import UNSCOPED, Scope, View
 
 __all__ = ["Grants", "Policies", "compile_policies"]
 
@@ -81,6 +81,7 @@ class _Policy:
     channels: tuple[Channel, ...]
     where: tuple[_Term, ...]
     masked: Mapping[str, Projection]
+    aggregates: tuple[str, ...]
 
     def applies(self, claims: Mapping[str, Any]) -> bool:
         return all(_meets(claims.get(claim, _ABSENT), wanted) for claim, wanted in self.when.items())
@@ -109,25 +110,38 @@ class Policies:
             if policy.applies(claims):
                 scopes = {each.name: policy.scope(each, claims) for each in policy.channels}
                 granted = {name: scope for name, scope in scopes.items() if scope is not None}
+                granted |= dict.fromkeys(policy.aggregates, UNSCOPED)
                 return Grants(policy.name, granted, policy.masked) if granted else None
         return None
 
 
 def compile_policies(
-    settings: Sequence[PolicySettings], channels: Mapping[str, Channel], hash_key: bytes | None = None
+    settings: Sequence[PolicySettings],
+    channels: Mapping[str, Channel],
+    hash_key: bytes | None = None,
+    aggregates: Collection[str] = (),
 ) -> Policies:
     """The policies of the configuration over the compiled channels. ``hash_key`` is for masks named ``hash``.
 
+    ``aggregates`` names channels whose numbers are of everybody's rows: a policy with a ``where`` cannot grant one.
     Raises ConfigError naming policy, channel or field, and the remedy.
     """
     masker = Masker(hash_key)
-    return Policies([_compile(each, channels, masker) for each in settings])
+    return Policies([_compile(each, channels, masker, aggregates) for each in settings])
 
 
-def _compile(settings: PolicySettings, channels: Mapping[str, Channel], masker: Masker) -> _Policy:
+def _compile(
+    settings: PolicySettings, channels: Mapping[str, Channel], masker: Masker, aggregates: Collection[str]
+) -> _Policy:
     spot = f'policy "{settings.name}"'
+    counted = settings.granted(aggregates)
+    if counted and settings.where:
+        raise ConfigError(
+            f"{spot} has a where and grants {counted[0]}, an aggregate, which counts everybody's rows and cannot be "
+            f"scoped; do not grant {counted[0]} there"
+        )
     for name in settings.channels:
-        if name != "*" and name not in channels:
+        if name != "*" and name not in channels and name not in aggregates:
             raise ConfigError(f"{spot} grants channel {name}, which is not declared; add [channels.{name}]")
     granted = tuple(
         each for name, each in channels.items() if "*" in settings.channels or name in settings.channels
@@ -148,7 +162,7 @@ def _compile(settings: PolicySettings, channels: Mapping[str, Channel], masker: 
         for term in where:
             _check(spot, channel, term)
     masked = masker.projections(spot, granted, settings.mask)
-    return _Policy(settings.name, dict(settings.when), granted, tuple(where), masked)
+    return _Policy(settings.name, dict(settings.when), granted, tuple(where), masked, counted)
 
 
 def _check(spot: str, channel: Channel, term: _Term) -> None:

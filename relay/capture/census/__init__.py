@@ -1,0 +1,1 @@
+"""Counting in SQL what aggregates show: once to begin with, and again to compare."""
