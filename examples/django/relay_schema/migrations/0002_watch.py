@@ -1,10 +1,12 @@
 """The tables that relay.toml streams, and the columns of each that the relay may see.
 
 `relay install` prints these statements for a relay.toml. The list is the allow-list: a column that is not in it never
-leaves its table. The next change of it is a further migration with the new list.
+leaves its table. It is changed by a further migration with the whole new list.
 """
 
 from django.db import migrations
+
+from relay_schema.watching import watch
 
 WATCHED = {
     "accounts_customuser": "id email name",
@@ -18,14 +20,6 @@ WATCHED = {
     "finances_fraudalert": "id alert_id alert_type severity status risk_score description target_user_id created_at",
     "finances_fraudalert_related_transactions": "id fraudalert_id purchasetransaction_id",
 }
-
-
-def watch(table: str, columns: str) -> migrations.RunSQL:
-    """Capture these columns of a table from now on; undone by capturing nothing of it."""
-    return migrations.RunSQL(
-        sql=[("SELECT relay.watch(%s::regclass, %s)", [f"public.{table}", columns.split()])],
-        reverse_sql=[("SELECT relay.unwatch(%s::regclass)", [f"public.{table}"])],
-    )
 
 
 class Migration(migrations.Migration):
