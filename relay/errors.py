@@ -18,6 +18,7 @@
     ├── FilterRefused                         a subscriber's filter that names what it may not
     ├── TokenRefused                          a token that is missing, forged, expired or revoked
     └── Overloaded                            a bounded queue is full; ``retry_after_ms`` says when to come back
+        └── TookTooLong                       one answer took longer than it may
 
 A message is one line: what is wrong, then what to do. It never holds row content or a token.
 """
@@ -42,6 +43,7 @@ __all__ = [
     "RowInvalid",
     "SchemaMismatch",
     "TokenRefused",
+    "TookTooLong",
     "UsageError",
 ]
 
@@ -144,3 +146,13 @@ class Overloaded(RelayError):
     def __init__(self, what: str, retry_after_ms: int = 1000) -> None:
         self.retry_after_ms = retry_after_ms
         super().__init__(f"{what} is at capacity; try again in {retry_after_ms} ms")
+
+
+class TookTooLong(Overloaded):
+    """A statement that answers one client's question took longer than it may. Asking again at once will not help."""
+
+    def __init__(self, what: str, seconds: float) -> None:
+        super().__init__(what)
+        self.args = (
+            f"{what} took longer than database.snapshot_timeout_seconds ({seconds:g} s); see to an index for it",
+        )

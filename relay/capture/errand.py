@@ -16,7 +16,7 @@ from relay.capture import queries
 from relay.capture.cursor import Epoch
 from relay.capture.schema import Identity
 from relay.capture.session import Session, fault
-from relay.errors import CaptureDegraded, Overloaded
+from relay.errors import CaptureDegraded, DatabaseError, Overloaded, TookTooLong
 
 __all__ = ["Errand"]
 
@@ -61,7 +61,7 @@ class Errand:
             try:
                 yield session
             except psycopg.errors.QueryCanceled:
-                raise Overloaded(f"{doing} (statement timeout)") from None
+                raise TookTooLong(doing, self._timeout_ms / 1000) from None
             except psycopg.Error as error:
                 raise fault(error, doing) from None
             except asyncio.CancelledError:
@@ -99,7 +99,11 @@ class Errand:
         if self._session is not None and (self._session.closed or self._epoch != self._expected):
             await self._drop()
         if self._session is None:
-            session, identity = await self._open()
+            try:
+                session, identity = await self._open()
+            except DatabaseError as error:
+                # Whatever it is (a standby by now, another outbox), the lasting sessions meet it too, and see to it.
+                raise CaptureDegraded(f"no session for what clients ask: {error}") from None
             if identity.epoch != self._expected:
                 await session.close()
                 raise CaptureDegraded("a new session reached another server; the relay is reconnecting")

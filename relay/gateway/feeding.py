@@ -13,7 +13,7 @@ from typing import Any
 
 from relay import metrics
 from relay.capture.snapshot import Snapshot
-from relay.errors import CaptureDegraded, DatabaseUnreachable, Overloaded, RelayError
+from relay.errors import CaptureDegraded, DatabaseUnreachable, Overloaded, RelayError, TookTooLong
 from relay.gateway.peer import Peer
 from relay.gateway.resuming import Replay
 from relay.gateway.services import Services
@@ -95,9 +95,9 @@ class Feeder:
                 self._services.hub.hold(active.subscription)
                 try:
                     page = await self._services.snapshots.page(active.view, rows)
-                except (CaptureDegraded, DatabaseUnreachable, Overloaded):
-                    raise
                 except RelayError as error:
+                    if _passes(error):
+                        raise
                     if self._is_current(active):
                         self._stop(active, error)
                     return
@@ -126,6 +126,13 @@ class Feeder:
     async def _tell(self, active: Active, messages: Sequence[bytes]) -> None:
         """Send what was fetched, for as long as it is still true and still the client's to see."""
         await self._peer.send_all(messages, wanted=lambda: self._is_current(active) and not active.void)
+
+
+def _passes(error: RelayError) -> bool:
+    """Whether it is a trouble of the moment, for the whole connection to come back after, and not of one snapshot."""
+    return isinstance(error, CaptureDegraded | DatabaseUnreachable | Overloaded) and not isinstance(
+        error, TookTooLong
+    )
 
 
 def resync(voided: Sequence[Active], reason: str) -> bytes:

@@ -26,12 +26,20 @@ from typing import Any
 
 import structlog
 
-from relay.errors import CaptureDegraded, DatabaseUnreachable, FilterRefused, Overloaded, RelayError
+from relay.errors import (
+    CaptureDegraded,
+    DatabaseError,
+    DatabaseUnreachable,
+    FilterRefused,
+    Overloaded,
+    RelayError,
+)
 from relay.gateway.feeding import Active, Feeder, resync
 from relay.gateway.peer import Peer
 from relay.gateway.resuming import Replay, resume
 from relay.gateway.services import Services
 from relay.messages import requests
+from relay.messages.codes import CODES
 from relay.messages.frames import Error, RequestId, Subscribed, SubscribedChannel, Unsubscribed
 from relay.routing import filters
 from relay.routing.policies import Grants
@@ -137,7 +145,9 @@ class Subscriptions:
                 await self._work.popleft()()
         except Overloaded as full:
             self._peer.goodbye("overloaded", retry_after_ms=full.retry_after_ms)
-        except (CaptureDegraded, DatabaseUnreachable):
+        except DatabaseError as error:
+            if not isinstance(error, CaptureDegraded | DatabaseUnreachable):
+                log.error("replay_failed", why=str(error))
             self._peer.goodbye("capture_degraded")
         finally:
             self._task = None
@@ -225,7 +235,10 @@ class Subscriptions:
 
     def _stop(self, active: Active, why: RelayError) -> None:
         """A snapshot that cannot be had (a statement timeout, say) ends its own channel only."""
-        self._refuse("snapshot_failed", str(why), channel=active.name)
+        log.warning("snapshot_failed", channel=active.name, why=str(why))
+        # Of everything else the reason is the operator's: it may name tables, columns and roles.
+        text = str(why) if isinstance(why, FilterRefused) else CODES["snapshot_failed"].message
+        self._refuse("snapshot_failed", text, channel=active.name)
         self._leave(active.name, "snapshot_failed")
 
     def _refuse(
