@@ -1,22 +1,27 @@
-"""Brings the facts that capture and routing keep about themselves to the metrics page.
+"""Brings the facts that capture and routing keep about themselves to the metrics page, and rows withheld to the log.
 
-Those rooms count in plain attributes, because code that decides has no business with a metrics library.
+Those rooms count in plain attributes, because code that decides has no business with a metrics library or a logger.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import datetime
 
+import structlog
 from prometheus_client import Counter
 
 from relay import metrics
 from relay.capture.batch import Batch
+from relay.capture.throttle import Throttle
 from relay.gateway.services import Services
 from relay.routing.event import Prepared
 
 __all__ = ["Mirror"]
 
 _STATES = ("awake", "drowsy", "asleep", "down")
+
+log = structlog.get_logger(__name__)
 
 
 class Mirror:
@@ -25,6 +30,9 @@ class Mirror:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._counted: dict[str, int] = {}
+        #: By channel and the head of the reason (a field, a look-up: not the text of an error, which may vary without
+        #: end). So a table full of bad rows is one line a minute, and does not drown a second trouble.
+        self._complaints: defaultdict[tuple[str, str], Throttle] = defaultdict(Throttle)
 
     def published(self, batch: Batch, prepared: Prepared, now: datetime) -> None:
         """``batch`` has been handed to the sockets at ``now``."""
@@ -33,6 +41,15 @@ class Mirror:
             metrics.events_total.labels(change.source).inc()
         for fault in prepared.faults:
             metrics.quarantined_total.labels(fault.channel).inc()
+            count = self._complaints[fault.channel, fault.reason.partition(":")[0]].due()
+            if count is not None:
+                log.warning(
+                    "row_withheld",
+                    channel=fault.channel,
+                    event_id=fault.event_id,
+                    reason=fault.reason,
+                    count=count,
+                )
         self.refresh()
 
     def refresh(self) -> None:

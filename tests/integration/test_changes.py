@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import structlog
+
 from tests.support.client import Client, connected
 from tests.support.database import Database
 from tests.support.payments import enrol, move, pay, student
@@ -119,7 +121,8 @@ async def test_emptying_a_table_is_a_resync(database: Database, running: Running
 async def test_a_row_that_cannot_be_read_is_withheld_and_others_flow(
     database: Database, running: RunningRelay
 ) -> None:
-    """A row that fails validation is announced to whoever has no scope, by event id alone; the next row arrives."""
+    """A row that fails validation is announced to whoever has no scope, by event id alone, and logged with the field;
+    the next row arrives."""
     user = await student(database, school=1)
     await running.settle()
     async with (
@@ -129,10 +132,15 @@ async def test_a_row_that_cannot_be_read_is_withheld_and_others_flow(
         for client in (admin, owner):
             await client.send("subscribe", channels=["transactions"])
             await client.take("checkpoint")
-        await pay(database, user, amount="NaN")
-        good = await pay(database, user)
-        withheld = await admin.take("withheld")
+        with structlog.testing.capture_logs() as logs:
+            await pay(database, user, amount="NaN")
+            good = await pay(database, user)
+            withheld = await admin.take("withheld")
         assert set(withheld) == {"type", "channel", "id"}
+        (line,) = (line for line in logs if line["event"] == "row_withheld")
+        assert (line["channel"], line["event_id"], line["count"]) == ("transactions", withheld["id"], 1)
+        assert "amount" in line["reason"]
+        assert "NaN" not in str(line)
         await told(admin, good)
         await told(owner, good)
         assert owner.of("withheld") == []
