@@ -112,3 +112,19 @@ async def test_a_reconnect_breaks_their_history(database: Database) -> None:
         assert (gap.sources, gap.reason) == (frozenset({N}), "reconnected")
         await database.execute("INSERT INTO n (v) VALUES ('after')")
         await eventually(lambda: told(seen) == [("insert", None, "after")])
+
+
+async def test_a_forged_key_ends_nothing(database: Database) -> None:
+    """Anybody can notify a key that is none: it is an unreadable row of that table, and what comes after it comes."""
+    await make_notifying(database)
+    async with capturing(database.daemon_dsn, N) as seen:
+        for key in ('{"id": "abc"}', '{"nope": 1}', '{"id": {"a": [1]}}', '{"id": null}', "{}", '{"id": "\\u0000"}'):
+            forged = (
+                f'{{"v":1,"kind":"event","source":"{N}","op":"update","key":{key},'
+                '"xid":"5","at":"2026-03-01T12:00:00+00:00"}'
+            )
+            await database.execute("SELECT pg_notify('relay', %s)", forged)
+        await database.execute("INSERT INTO n (v) VALUES ('real')")
+        await eventually(lambda: ("insert", None, "real") in told(seen))
+        assert set(seen.gaps) == {"unreadable_row"}
+        assert seen.capture.stats.reconnects == 0
