@@ -15,6 +15,7 @@ from relay.capture.source import Capture
 from relay.config import Settings
 from relay.errors import ConfigError, RelayError
 from relay.gateway.auth import Authenticator
+from relay.gateway.counting import Counting
 from relay.gateway.housekeeping import Housekeeping
 from relay.gateway.limits import Limits
 from relay.gateway.mirror import Mirror
@@ -24,6 +25,8 @@ from relay.gateway.snapshots import SnapshotDesk
 from relay.gateway.subscribing import Subscriptions
 from relay.gateway.tasks import Tasks
 from relay.messages.compat import Dialect
+from relay.routing.aggregates.aggregate import Aggregate, compile_aggregates
+from relay.routing.aggregates.rooms import Aggregates
 from relay.routing.channel import Channel, compile_channels
 from relay.routing.hub import Hub
 from relay.routing.needs import needs
@@ -46,6 +49,13 @@ class Daemon:
         self._reread = reread
         self._services: Services | None = None
         self._gateway: Gateway | None = None
+        self._counting: Counting | None = None
+
+    @property
+    def counting(self) -> Counting:
+        """What keeps the aggregates counted. Only while it runs."""
+        assert self._counting is not None, "the daemon is not running"
+        return self._counting
 
     @property
     def services(self) -> Services:
@@ -71,22 +81,27 @@ class Daemon:
         capture = Capture(self.settings, frozenset(wanted))
         try:
             await capture.start()
-            await capture.check(wanted)
-            channels, policies = await self._compile(capture, self.settings)
+            await capture.check(wanted, _counted(self.settings))
+            channels, policies, aggregates = await self._compile(capture, self.settings)
             authenticator = Authenticator(self.settings.auth)
             async with asyncio.TaskGroup() as group:
-                self._services = self._build(capture, channels, policies, authenticator, Tasks(group))
+                self._services = self._build(
+                    capture, channels, policies, aggregates, authenticator, Tasks(group)
+                )
                 self._gateway = gateway = Gateway(self._services, subscribing=Subscriptions)
+                counting = self._counting = Counting(self._services)
                 housekeeping = Housekeeping(self._services, gateway)
                 # From here on the order matters, both ways: who is not published to yet must not be let in.
                 published = asyncio.Event()
-                background = [group.create_task(self._publish(gateway, published))]
+                background = [group.create_task(self._publish(gateway, counting, published))]
                 await _first(published, stop)
                 await housekeeping.read_revocations()
                 await gateway.start()
                 background.append(group.create_task(gateway.run()))
                 background.append(group.create_task(housekeeping.run()))
-                log.info("ready", port=gateway.port, channels=sorted(channels))
+                # Last: nobody waits for what is counted over whole tables.
+                background.append(group.create_task(counting.run()))
+                log.info("ready", port=gateway.port, channels=sorted([*channels, *aggregates]))
                 if ready is not None:
                     ready()
                 await stop.wait()
@@ -117,8 +132,8 @@ class Daemon:
                     "the new channels read tables that this relay does not follow yet; restart it to begin"
                 )
             capture = self.services.capture
-            await capture.check(wanted)
-            channels, policies = await self._compile(capture, settings)
+            await capture.check(wanted, _counted(settings))
+            channels, policies, aggregates = await self._compile(capture, settings)
             authenticator = Authenticator(settings.auth, revocations=self.services.authenticator.revocations)
         except RelayError as error:
             log.error("reload_refused", why=str(error))
@@ -131,25 +146,35 @@ class Daemon:
         services.dialect = _dialect(channels)
         services.snapshots = self._desk(capture, preparer, services.hub, settings)
         services.hub.reconfigure(channels)
+        services.aggregates.replace(aggregates)
         assert self._gateway is not None
         self._gateway.reloaded()
-        log.info("reloaded", channels=sorted(channels))
+        assert self._counting is not None
+        self._counting.wake()
+        log.info("reloaded", channels=sorted([*channels, *aggregates]))
 
     @staticmethod
-    async def _compile(capture: Capture, settings: Settings) -> tuple[dict[str, Channel], Policies]:
-        columns = await capture.columns(frozenset(channel.table for channel in settings.channels.values()))
+    async def _compile(
+        capture: Capture, settings: Settings
+    ) -> tuple[dict[str, Channel], Policies, dict[str, Aggregate]]:
+        shown = frozenset(channel.table for channel in settings.channels.values())
+        columns = await capture.columns(shown | _counted(settings))
+        types = {source: known.types for source, known in columns.items()}
+        aggregates = compile_aggregates(settings.aggregates, types)
         channels = compile_channels(
             settings.channels,
-            {source: known.types for source, known in columns.items()},
+            types,
             {source: known.key for source, known in columns.items()},
         )
-        return channels, compile_policies(settings.policies, channels, settings.mask_key())
+        policies = compile_policies(settings.policies, channels, settings.mask_key(), aggregates)
+        return channels, policies, aggregates
 
     def _build(
         self,
         capture: Capture,
         channels: dict[str, Channel],
         policies: Policies,
+        aggregates: dict[str, Aggregate],
         authenticator: Authenticator,
         tasks: Tasks,
     ) -> Services:
@@ -163,6 +188,7 @@ class Daemon:
             preparer=preparer,
             snapshots=self._desk(capture, preparer, hub, settings),
             hub=hub,
+            aggregates=Aggregates(aggregates),
             capture=capture,
             authenticator=authenticator,
             limits=Limits(settings.limits),
@@ -174,7 +200,7 @@ class Daemon:
     def _desk(capture: Capture, preparer: Preparer, hub: Hub, settings: Settings) -> SnapshotDesk:
         return SnapshotDesk(capture, preparer, hub, scan_limit=settings.capture.snapshot_scan_limit)
 
-    async def _publish(self, gateway: Gateway, published: asyncio.Event) -> None:
+    async def _publish(self, gateway: Gateway, counting: Counting, published: asyncio.Event) -> None:
         """From capture to the hub, for as long as the relay lives."""
         services = self.services
         mirror = Mirror(services)
@@ -182,16 +208,23 @@ class Daemon:
         async def sink(batch: Batch) -> None:
             prepared = await services.preparer.prepare(batch.changes)
             services.hub.publish(prepared, batch)
+            counting.published(batch)
             mirror.published(batch, prepared, datetime.now(UTC))
             published.set()
 
         def status(now: CaptureStatus) -> None:
             if not now.ok:
                 services.hub.interrupted()
+                counting.interrupted()
             gateway.capture_status(now)
             mirror.refresh()
 
         await services.capture.run(sink, status)
+
+
+def _counted(settings: Settings) -> frozenset[str]:
+    """The tables that aggregates count."""
+    return frozenset(table for each in settings.aggregates.values() for table in each.columns)
 
 
 def _dialect(channels: Mapping[str, Channel]) -> Dialect:

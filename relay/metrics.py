@@ -95,6 +95,7 @@ replays_total = _counter("relay_replays_total", "Cursors honoured, from memory o
 resumes_refused_total = _counter(
     "relay_resumes_refused_total", "Cursors that could not be honoured", "reason"
 )
+counts_total = _counter("relay_counts_total", "Times an aggregate was counted in SQL", "channel")
 snapshots_total = _counter("relay_snapshots_total", "Snapshots taken from the database")
 jwks_fetches_total = _counter("relay_jwks_fetches_total", "Fetches of the key set", "outcome")
 delivery_seconds = Histogram(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -118,10 +118,12 @@ async def tables(session: Session, sources: Iterable[str]) -> dict[str, Table]:
     return {source: Table(columns, frozenset(keys.get(source, ()))) for source, columns in types.items()}
 
 
-async def check(session: Session, needs: Mapping[str, frozenset[str]]) -> None:
+async def check(
+    session: Session, needs: Mapping[str, frozenset[str]], counted: Collection[str] = ()
+) -> None:
     """Compare the columns that the configuration ``needs``, by source, with what is there and what is watched.
 
-    Raises MappingError for the first thing that is missing.
+    ``counted`` are sources of aggregates, of which no change may be missed. Raises MappingError for the first thing that is missing.
     """
     try:
         rows = await session.fetch(queries.WATCHED)
@@ -140,7 +142,12 @@ async def check(session: Session, needs: Mapping[str, frozenset[str]]) -> None:
             raise MappingError(f"table {source} has no column {column}; correct the configuration")
         if source not in watched:
             raise MappingError(f"table {source} is not watched; run relay install --apply")
-        _, listed, _, present, enabled, missing, _ = watched[source]
+        _, listed, mode, present, enabled, missing, _ = watched[source]
+        if source in counted and mode != "outbox":
+            raise MappingError(
+                f"table {source} is watched in mode {mode}, whose changes may be lost, and an aggregate counts it; "
+                f"run SELECT relay.watch('{source}', …, 'outbox'), or do not count it"
+            )
         for column in sorted(needs[source] - set(listed)):
             raise MappingError(f"column {source}.{column} is not watched; run relay install --apply")
         if not present:

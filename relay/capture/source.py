@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +11,7 @@ from typing import Any
 from relay.capture import lookups, queries, schema, tables
 from relay.capture import replay as replays
 from relay.capture.batch import Batch, CaptureStatus, Gap
+from relay.capture.census.census import Census
 from relay.capture.cursor import Cursor, Epoch
 from relay.capture.errand import Errand
 from relay.capture.link import open_session
@@ -68,14 +69,24 @@ class Capture:
             settings.limits.replays_waiting,
             settings.database.snapshot_timeout_seconds,
         )
+        # Counting a large table takes seconds, which nobody's snapshot shall wait for.
+        self._census = Errand(
+            lambda: open_session(settings.database, "census"),
+            settings.limits.replays_waiting,
+            settings.database.count_timeout_seconds,
+        )
         self._periods = Periods(
             settings,
             sources,
             self.stats,
             observer or Observer(),
             lambda: self.on_control(),
-            self._errand.expect,
+            self._expect,
         )
+
+    def _expect(self, epoch: Epoch | None) -> None:
+        self._errand.expect(epoch)
+        self._census.expect(epoch)
 
     @property
     def epoch(self) -> Epoch | None:
@@ -97,11 +108,13 @@ class Capture:
             await self._periods.run(sink, status)
         finally:
             await self._errand.close()
+            await self._census.close()
 
     async def close(self) -> None:
         """Close what :meth:`start` opened; needed only if :meth:`run` is never called."""
         await self._periods.close()
         await self._errand.close()
+        await self._census.close()
 
     async def poll_now(self, *, check: bool = True) -> None:
         """Return once a poll begun after this call has been handed to the sink. Raises CaptureDegraded.
@@ -156,20 +169,32 @@ class Capture:
         async with self._look_up_session() as session:
             return await lookups.look_up_reverse(session, sql, values)
 
+    @asynccontextmanager
+    async def census(self, *, now: datetime | None = None) -> AsyncIterator[Census]:
+        """A session to count on, one census at a time. Nothing has been read when it is there.
+
+        Raises CaptureDegraded, Overloaded; DatabaseError if a statement fails.
+        """
+        async with self._census.session("counting") as session:
+            yield Census(session, self._settings.database.count_timeout_seconds, now)
+
     async def revocations(self) -> list[Revocation]:
         """Everybody whose tokens were revoked. Raises CaptureDegraded, Overloaded."""
         async with self._errand.session("reading revocations") as session:
             return [Revocation(*row) for row in await session.fetch(queries.REVOCATIONS)]
 
-    async def check(self, channels_need: Mapping[str, frozenset[str]]) -> None:
+    async def check(
+        self, channels_need: Mapping[str, frozenset[str]], counted: Collection[str] = ()
+    ) -> None:
         """Compare the columns that the configuration needs, by source, with what is there and watched.
 
+        ``counted`` are the sources that aggregates count.
         After :meth:`start`. Raises MappingError, which names the first thing that is missing.
         """
         read = self._periods.read
         if read is None:
             raise CaptureDegraded("capture has not been started")
-        await schema.check(read, channels_need)
+        await schema.check(read, channels_need, counted)
 
     async def columns(self, sources: frozenset[str]) -> dict[str, schema.Table]:
         """The live columns of ``sources``, with their types and keys. After :meth:`start`."""

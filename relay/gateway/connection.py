@@ -107,6 +107,11 @@ class Connection:
 
     # To the client.
 
+    @property
+    def busy(self) -> bool:
+        """Whether something that was written is still waiting for the client to read."""
+        return self._ws.transport.get_write_buffer_size() > 0
+
     def offer(self, bundle: Bundle) -> bool:
         """Write ``bundle``, all of it at once. False: full or gone."""
         ws = self._ws

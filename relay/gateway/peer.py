@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from relay.routing.groups import Subscriber
+from relay.routing.outlet import Bundle
 from relay.routing.policies import Grants
 
 __all__ = ["Peer"]
@@ -16,6 +17,13 @@ class Peer(Protocol):
 
     grants: Grants
     subscriber: Subscriber
+
+    @property
+    def busy(self) -> bool:
+        """Whether something that was written is still waiting for the client to read."""
+
+    def offer(self, bundle: Bundle) -> bool:
+        """Write ``bundle`` at once. False: the connection is full or gone."""
 
     def send(self, *messages: bytes) -> bool:
         """Write at once. False: the connection is full or gone."""

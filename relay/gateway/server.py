@@ -102,7 +102,9 @@ class Gateway:
             self._servers.append(operations)
         # Asked at each scrape: while degraded nothing else would keep the lag growing.
         metrics.capture_lag_seconds.set_function(self._lag)
-        metrics.subscriptions.set_function(lambda: self.services.hub.subscriptions)
+        metrics.subscriptions.set_function(
+            lambda: self.services.hub.subscriptions + self.services.aggregates.screens
+        )
 
     async def run(self) -> None:
         """Keep the pulse of all connections, until cancelled."""

@@ -12,6 +12,7 @@ from relay.gateway.limits import Limits
 from relay.gateway.snapshots import SnapshotDesk
 from relay.gateway.tasks import Tasks
 from relay.messages.compat import Dialect
+from relay.routing.aggregates.rooms import Aggregates
 from relay.routing.channel import Channel
 from relay.routing.hub import Hub
 from relay.routing.policies import Policies
@@ -34,6 +35,7 @@ class Services:
     preparer: Preparer
     snapshots: SnapshotDesk
     hub: Hub
+    aggregates: Aggregates
     capture: Capture
     authenticator: Authenticator
     limits: Limits

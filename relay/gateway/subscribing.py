@@ -38,6 +38,7 @@ from relay.gateway.feeding import Active, Feeder, resync
 from relay.gateway.peer import Peer
 from relay.gateway.resuming import Replay, resume
 from relay.gateway.services import Services
+from relay.gateway.watching import Watching
 from relay.messages import requests
 from relay.messages.codes import CODES
 from relay.messages.frames import Error, RequestId, Subscribed, SubscribedChannel, Unsubscribed
@@ -60,16 +61,17 @@ class Subscriptions:
         self._peer = peer
         self._services = services
         self._active: dict[str, Active] = {}
+        self._watching = Watching(peer, services)
         self._feeder = Feeder(peer, services, is_current=self._is_current, stop=self._stop)
         self._work: deque[Callable[[], Awaitable[None]]] = deque()
         self._task: asyncio.Task[None] | None = None
         self._closed = False
 
     def __len__(self) -> int:
-        return len(self._active)
+        return len(self._active) + len(self._watching)
 
     def __contains__(self, channel: str) -> bool:
-        return channel in self._active
+        return channel in self._active or channel in self._watching
 
     # What the connection calls. All of it returns at once.
 
@@ -115,10 +117,16 @@ class Subscriptions:
             for active in changed:
                 active.void = "view_changed"
             self._queue(lambda: self._refetch(changed))
+        for name, reason in self._watching.lost().items():
+            self._unwatch(name, reason)
+        if replaced := self._watching.replaced():
+            self._peer.send(Subscribed(channels=self._watching.describe(replaced)).encode())
+            self._watching.join(replaced)
 
     def close(self) -> None:
         """Forget everything; a fetch under way is cancelled."""
         self._closed = True
+        self._watching.close()
         self._work.clear()
         if self._task is not None:
             self._task.cancel()
@@ -160,12 +168,14 @@ class Subscriptions:
         for name in request.channels:
             if name in self._active:
                 self._leave(name, "requested", request.id)
+            elif name in self._watching:
+                self._unwatch(name, "requested", request.id)
             else:
                 self._refuse("not_subscribed", "it is not subscribed", id=request.id, channel=name)
 
     async def _subscribe(self, request: requests.Subscribe) -> None:
-        joined = self._join_all(request)
-        if not joined:
+        joined, watched = self._join_all(request)
+        if not joined and not watched:
             return
         views = {active.name: active.view for active in joined}
         replays, refused = await resume(self._services, request, views)
@@ -175,7 +185,10 @@ class Subscriptions:
                 replays.pop(active.name, None)
                 refused.setdefault(active.name, active.void)
         described = {active.name: _describe(active, replays.get(active.name)) for active in joined}
+        watched = [name for name in watched if self._watching.granted(name)]
+        described |= self._watching.describe(watched)
         self._peer.send(Subscribed(id=request.id, channels=described).encode())
+        self._watching.join(watched)
         for reason in sorted(set(refused.values())):
             if void := [active for active in joined if refused.get(active.name) == reason]:
                 self._peer.send(resync(void, reason))
@@ -195,24 +208,32 @@ class Subscriptions:
                 await self._feeder.fill(active)
         await self._checkpoint()
 
-    def _join_all(self, request: requests.Subscribe) -> list[Active]:
+    def _join_all(self, request: requests.Subscribe) -> tuple[list[Active], list[str]]:
+        """Subscriptions on hold, and aggregates that may be watched."""
         joined: list[Active] = []
+        watched: list[str] = []
         limit = self._services.settings.limits.subscriptions_per_connection
         for name in dict.fromkeys(request.channels):
             try:
-                view = self._view(name, request.filters.get(name))
+                view = None
+                if not self._watching.granted(name):
+                    view = self._view(name, request.filters.get(name))
+                elif request.filters.get(name):
+                    raise FilterRefused("it is an aggregate, which takes no filter")
             except FilterRefused as refused:
                 self._refuse("filter_refused", str(refused), id=request.id, channel=name)
             except KeyError:
                 message = "it does not exist, or this token does not grant it"
                 self._refuse("unknown_channel", message, id=request.id, channel=name)
             else:
-                if name not in self._active and len(self._active) >= limit:
+                if name not in self and len(self) + len(watched) >= limit:
                     message = f"{limit} subscriptions are the limit of one connection"
                     self._refuse("too_many_subscriptions", message, id=request.id, channel=name)
+                elif view is None:
+                    watched.append(name)
                 else:
                     joined.append(self._join(view, request.filters.get(name), request.snapshot or 0))
-        return joined
+        return joined, watched
 
     def _view(self, name: str, source: object) -> View:
         """The view of ``name`` under today's grants. Raises KeyError, FilterRefused."""
@@ -231,6 +252,10 @@ class Subscriptions:
     def _leave(self, name: str, reason: str, request_id: RequestId | None = None) -> None:
         del self._active[name]
         self._services.hub.leave(self._peer.subscriber, name)
+        self._peer.send(Unsubscribed(id=request_id, channels=[name], reason=reason).encode())
+
+    def _unwatch(self, name: str, reason: str, request_id: RequestId | None = None) -> None:
+        self._watching.leave(name)
         self._peer.send(Unsubscribed(id=request_id, channels=[name], reason=reason).encode())
 
     def _stop(self, active: Active, why: RelayError) -> None:

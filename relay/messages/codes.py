@@ -14,7 +14,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["CODES", "RESYNC_REASONS", "UNSUBSCRIBED_REASONS", "Code", "code_for_close"]
+__all__ = [
+    "CODES",
+    "RECOUNT_REASONS",
+    "RESYNC_REASONS",
+    "UNSUBSCRIBED_REASONS",
+    "Code",
+    "code_for_close",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +130,7 @@ RECOUNT_REASONS = {
     "row_unknown": "a row came or went whose columns were not captured",
     "overflow": "more changes came while counting began than the relay holds",
     "clock": "the clock of the database went back",
+    "failed": "something failed on our side",
     "capture_changed": "the capture of a table was interrupted or changed",
 }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from relay.messages import frames, requests
-from relay.messages.codes import CODES, RESYNC_REASONS, UNSUBSCRIBED_REASONS
+from relay.messages.codes import CODES, RECOUNT_REASONS, RESYNC_REASONS, UNSUBSCRIBED_REASONS
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "protocol.md"
 
@@ -68,8 +68,9 @@ def closes() -> str:
         ("closes", closes()),
         ("unsubscribed reasons", reasons(UNSUBSCRIBED_REASONS)),
         ("resync reasons", reasons(RESYNC_REASONS)),
+        ("recount reasons", reasons(RECOUNT_REASONS)),
     ],
-    ids=["codes", "closes", "unsubscribed", "resync"],
+    ids=["codes", "closes", "unsubscribed", "resync", "recount"],
 )
 def test_the_tables_are_those_of_the_code(name: str, expected: str) -> None:
     """Between its two comments the document holds exactly the table that the code gives."""

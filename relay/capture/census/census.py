@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -57,7 +57,7 @@ class Census:
             if not session.closed:
                 await session.fetch(queries.ROLLBACK)
 
-    async def parts(self, settings: AggregateSettings) -> AsyncIterator[tuple[str, Sequence[Row]]]:
+    async def parts(self, settings: AggregateSettings) -> AsyncGenerator[tuple[str, Sequence[Row]], None]:
         """What an engine is loaded with: the name of a part and some of its rows, part after part."""
         for part, statement in self._statements(settings):
             await self._fetch(sql.SQL("DECLARE relay_census NO SCROLL CURSOR FOR ") + statement)

@@ -23,6 +23,7 @@ __all__ = ["Aggregate", "compile_aggregates"]
 
 _TIMES: Final = frozenset({"timestamp with time zone", "timestamp without time zone", "date"})
 _AMOUNTS: Final = frozenset({"numeric", "smallint", "integer", "bigint"})
+_TEXTS: Final = frozenset({"text", "character varying", "citext"})
 #: Postgres compares char(n) without its trailing blanks, and captures it with them.
 _PADDED: Final = frozenset({"character", "bpchar"})
 
@@ -92,6 +93,8 @@ def _check(name: str, settings: AggregateSettings, types: Mapping[str, Mapping[s
                 raise MappingError(
                     f'{spot} is column "{column}" of type {kind}; name a column of type timestamptz'
                 )
+            if key == "error_message" and kind not in _TEXTS:
+                raise MappingError(f'{spot} is column "{column}" of type {kind}; name a column of type text')
             if key == "amount" and kind not in _AMOUNTS:
                 raise MappingError(
                     f'{spot} is column "{column}" of type {kind}, which cannot be added up exactly; '

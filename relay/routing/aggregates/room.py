@@ -71,10 +71,9 @@ class Room:
         self._count = Count(self.aggregate)
         return self._count
 
-    def abandon(self, count: Count) -> None:
+    def abandon(self) -> None:
         """A count came to nothing."""
-        if self._count is count:
-            self._count = None
+        self._count = None
 
     def recount(self, reason: str) -> None:
         """What is known is void, for ``reason``."""
@@ -176,10 +175,10 @@ class Room:
         """How many watch."""
         return len(self._screens)
 
-    def join(self, screen: Screen) -> None:
-        """Let ``screen`` watch, and show it what there is, whole, at once."""
+    def join(self, screen: Screen) -> bool:
+        """Let ``screen`` watch, and show it what there is, whole, at once. False: it is busy, so that is still owed."""
         self._screens[screen] = NOTHING
-        self.tell(screen)
+        return self.tell(screen)
 
     def leave(self, screen: Screen) -> None:
         """It does not watch any more. Leaving twice is fine."""

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from relay.capture.batch import Batch
 from relay.routing.aggregates.aggregate import Aggregate
-from relay.routing.aggregates.room import Room, Screen
+from relay.routing.aggregates.room import Room
 
 __all__ = ["Aggregates"]
 
 
 class Aggregates:
-    """All aggregates of a relay, by name."""
+    """All aggregates of a relay, by name. ``on_owed`` is called when a screen is owed something out of turn."""
 
     def __init__(self, aggregates: Mapping[str, Aggregate]) -> None:
+        self.on_owed: Callable[[], None] = lambda: None
         self._rooms = {name: Room(each) for name, each in aggregates.items()}
         self._index()
 
@@ -55,15 +56,11 @@ class Aggregates:
         for room in self._rooms.values():
             room.publish(batch)
 
-    def interrupted(self) -> None:
-        """The sessions to the database were lost: what a crashed server then tells need not go on from here."""
+    def recount(self, reason: str) -> None:
+        """Nothing that is known holds any more. After a lost session, too: what a crashed server then tells need not
+        go on from here."""
         for room in self._rooms.values():
-            room.recount("reconnected")
-
-    def leave(self, screen: Screen) -> None:
-        """``screen`` is gone."""
-        for room in self._rooms.values():
-            room.leave(screen)
+            room.recount(reason)
 
     def replace(self, aggregates: Mapping[str, Aggregate]) -> None:
         """Go on with other aggregates. What is declared as before keeps its numbers; of the others nobody watches the

@@ -90,6 +90,9 @@ function receive(socket, message) {
     case "error":
       notice(message.message);
       break;
+    case "metrics_update":
+    case "webhook_status":
+      break;
     case "withheld":
       once(message) && add(message.channel, "withheld", null, null);
       break;
