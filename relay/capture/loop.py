@@ -87,11 +87,11 @@ class Loop:
                 await self._enter("awake")
             elif self._state == "awake":
                 if time.monotonic() - stirred_at >= self._idle_after:
-                    if self._poller.alarm_works:
+                    if self._may_sleep:
                         await self._enter("drowsy")
                     else:
                         self._pace = max(self._interval, IDLE_WITHOUT_ALARM)
-            elif not self._poller.alarm_works:
+            elif not self._may_sleep:
                 await self._enter("awake")
             elif self._state == "drowsy":
                 self._pace = min(self._pace * 2, DROWSY_LONGEST)
@@ -101,6 +101,11 @@ class Loop:
                 await self._sleep(wakes, turns)
             elif not self._poller.busy:
                 await wait_for(self._asks.bell, self._pace)
+
+    @property
+    def _may_sleep(self) -> bool:
+        # Without a gate session writers do not notify, so slow polls would be all there is.
+        return self._gate.alive and self._poller.alarm_works
 
     async def _enter(self, state: str) -> None:
         if state != "asleep":

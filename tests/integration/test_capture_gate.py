@@ -184,6 +184,27 @@ async def test_losing_the_gate_session_wakes_the_relay(database: Database) -> No
         healthy(seen)
 
 
+async def test_without_a_gate_session_it_stays_awake(database: Database) -> None:
+    """While no gate session can be had the relay polls; once there is one again it sleeps."""
+    await make_table(database, "a")
+    async with capturing(database.daemon_dsn, A, capture=SLEEPY) as seen:
+        await seen.asleep()
+        await database.execute("ALTER ROLE relay_daemon CONNECTION LIMIT 2")
+        try:
+            await end_session(database, "gate")
+            await eventually(lambda: seen.state == "awake")
+            polls = seen.capture.stats.polls
+            await eventually(lambda: seen.capture.stats.polls > polls + 10)
+            await database.execute("INSERT INTO a (v) VALUES ('x')")
+            await seen.sees(A, "x")
+            assert seen.stage.states.count("drowsy") == 1
+        finally:
+            await database.execute("ALTER ROLE relay_daemon CONNECTION LIMIT -1")
+        await seen.asleep()
+        assert seen.capture.stats.reconnects == 0
+        healthy(seen)
+
+
 async def not_held(database: Database) -> bool:
     """Whether nobody holds K."""
     return not await exclusive_locks(database)
