@@ -6,13 +6,15 @@ import re
 import tomllib
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import Any, get_args
 
 import pytest
 from pydantic import BaseModel, ValidationError
 
 from relay import config
 from relay.config import ChannelSettings, FieldSettings, LookUpSettings, PolicySettings, Settings, load
+from relay.config_aggregates import AggregateSettings
 from relay.errors import ConfigError
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
@@ -78,6 +80,26 @@ def test_the_example_explains_every_key_of_channels_and_policies(model: type[Bas
             if written[0] != "{ … }":
                 shown = tomllib.loads(f"v = {written[0]}")["v"]
                 assert shown == (list(field.default) if isinstance(field.default, tuple) else field.default)
+
+
+def test_the_example_shows_every_key_of_aggregates_with_its_default() -> None:
+    """Both aggregates of the example have every part and every key there is, in order, each with its default; those
+    without one are marked as required."""
+    text = EXAMPLE.read_text()
+    shown = tomllib.loads(text)["aggregates"]
+    parts = {part: (f"aggregates.{name}.{part}", keys) for name, each in shown.items() for part, keys in each.items()}
+    assert list(parts) == list(AggregateSettings.model_fields)
+    for part, (head, keys) in parts.items():
+        (model,) = [kind for kind in get_args(AggregateSettings.model_fields[part].annotation) if kind is not NoneType]
+        assert list(keys) == list(model.model_fields)
+        for line in text.split(f"[{head}]")[1].split("\n\n")[0].splitlines()[1:]:
+            key = line.split(" = ")[0]
+            field = model.model_fields[key]
+            if field.is_required():
+                assert "# required" in line, key
+            elif f'default: "{field.default}"' not in line:
+                default = list(field.default) if isinstance(field.default, tuple) else field.default
+                assert keys[key] == default, key
 
 
 def test_everything_but_the_database_has_a_default() -> None:

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from relay import cli
 from relay.config import ChannelSettings, FieldSettings, LookUpSettings, PolicySettings, Settings
+from relay.config_aggregates import AlertCounts, DisputeCounts, TransactionCounts, WebhookCounts
 
 DOCS = Path(__file__).parents[2] / "docs"
 SECTIONS = ("database", "capture", "server", "limits", "auth", "masks", "logging")
@@ -20,6 +21,10 @@ TABLES: dict[str, type[BaseModel]] = {
     "| key of a field |": FieldSettings,
     "| key of a look-up |": LookUpSettings,
     "| key of a policy |": PolicySettings,
+    "| key of `transactions` |": TransactionCounts,
+    "| key of `disputes` |": DisputeCounts,
+    "| key of `alerts` |": AlertCounts,
+    "| key of `webhooks` |": WebhookCounts,
 }
 
 
