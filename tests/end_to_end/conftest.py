@@ -1,0 +1,62 @@
+"""examples/django, served beside a relay for all the tests that only use it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from tests.support.browser import Browser
+from tests.support.dashboard import Dashboard, watching
+from tests.support.database import Database
+from tests.support.django_site import Site, site_on
+from tests.support.server import Server
+from tests.support.stripe import Stripe
+
+ALL = ("transactions", "webhooks", "disputes", "fraud_alerts")
+
+
+@pytest.fixture(scope="package")
+def site(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The example as its README sets it up: migrated by an owner who is no superuser, installed, served."""
+    with site_on(postgres, tmp_path_factory.mktemp("site")) as site:
+        site.manage("migrate", "--verbosity", "0")
+        site.manage("sample_people")
+        done = site.relay("install", "--apply")
+        assert done.returncode == 0, done.stdout + done.stderr
+        asyncio.run(site.start())
+        yield site
+
+
+@pytest.fixture(scope="package")
+def administrator(site: Site) -> Browser:
+    """Where the superuser has signed in."""
+    return site.browser("admin@example.org")
+
+
+@pytest.fixture(scope="package")
+def student(site: Site) -> Browser:
+    """Where a student of Riverside has signed in."""
+    return site.browser("student@example.org")
+
+
+@pytest.fixture
+def stripe(site: Site) -> Stripe:
+    """Stripe."""
+    return site.stripe
+
+
+@pytest.fixture
+async def dashboard(administrator: Browser) -> AsyncIterator[Dashboard]:
+    """The superuser's dashboard, with every channel."""
+    async with watching(administrator, *ALL) as dashboard:
+        yield dashboard
+
+
+@pytest.fixture
+async def rows(site: Site) -> AsyncIterator[Database]:
+    """The site's database."""
+    database = site.database()
+    yield database
+    await database.close()
