@@ -84,7 +84,10 @@ class Reader:
             raise CaptureDegraded("the outbox was reset; beginning again")
         self.alarm = alarm == "true"
         self._as_of = as_of = datetime.fromisoformat(now)
-        state = replace(state, horizon=Snapshot.parse(horizon))
+        pruned = Snapshot.parse(horizon)
+        if pruned != state.horizon and not all(base.covers(pruned) for base in state.bases):
+            raise CaptureDegraded("events were pruned before this relay had read them; beginning again")
+        state = replace(state, horizon=pruned)
         if len(rows) - 1 > self._chunk:
             return Found((), (), frozenset(), replace(state, overflow=Snapshot.parse(snapshot)), as_of)
         state = replace(state, prev=Snapshot.parse(snapshot))

@@ -65,6 +65,11 @@ class State:
         return frozenset(lane.source for lane in self.lanes)
 
     @property
+    def bases(self) -> tuple[Snapshot, ...]:
+        """What the main stream and each lane are complete up to."""
+        return (self.prev, *(lane.base for lane in self.lanes))
+
+    @property
     def bound(self) -> int:
         """1 + the greatest id of which a durable trace exists: no lower id can be given out again after a crash."""
         return max(self.horizon.xmax, self.witness.xid + 1 if self.witness else 0)

@@ -189,6 +189,20 @@ async def test_the_relay_judges_its_own_position_as_strictly(database: Database)
         assert seen.values(A) == ["x", "y"]
 
 
+async def test_what_is_pruned_unread_is_told(database: Database) -> None:
+    """Events deleted between two polls of a running relay are a gap for everybody, not a silence."""
+    await make_table(database, "a")
+    async with capturing(database.daemon_dsn, A) as seen:
+        async with seen.stage.hold("polling") as reached:
+            await reached.wait()
+            await database.execute("INSERT INTO a (v) VALUES ('one')")
+            await database.execute("INSERT INTO a (v) VALUES ('two')")
+            await database.execute("SELECT relay.prune('0 seconds')")
+        await eventually(lambda: seen.gaps == ["pruned"])
+        await database.execute("INSERT INTO a (v) VALUES ('three')")
+        await seen.sees(A, "three")
+
+
 async def test_forged_positions_are_refused(database: Database) -> None:
     """A cursor beyond the present is refused; one that claims less than it could only brings more."""
     await make_table(database, "a")
