@@ -31,6 +31,9 @@ BENCHMARKS: dict[str, Callable[..., Awaitable[Table]]] = {
     "subscriptions": subscriptions.measure,
 }
 
+#: Load of others, as a share of the cores, from which on numbers say more about them.
+BUSY = 0.3
+
 DESCRIPTION = """\
 Measures what the relay costs the database and what it can carry, each on a private
 Postgres that is removed afterwards. Close other programs: they share the cores.
@@ -91,6 +94,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         here = machine(chosen.postgres)
         described = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in here.items())
+        if os.getloadavg()[0] > BUSY * (os.cpu_count() or 1):
+            described += ". Other programs were busy on it: the numbers are too low and noisy, ratios too"
         print(described, "\n", flush=True)
         if chosen.update is not None:  # before minutes are spent on what has no place
             put(chosen.update.read_text(), dict.fromkeys(["machine", *names], ""))
