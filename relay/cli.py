@@ -46,8 +46,12 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line (default: the process's) and return its exit code."""
+    parser = build_parser()
+    if not (sys.argv[1:] if argv is None else argv):
+        parser.print_help(sys.stderr)  # whoever asks for nothing wants to know what there is
+        return 2
     try:
-        arguments = build_parser().parse_args(argv)
+        arguments = parser.parse_args(argv)
     except SystemExit as exit_:  # argparse has said it all: --help, --version or a usage error
         return exit_.code if isinstance(exit_.code, int) else 2
     try:

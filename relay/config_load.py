@@ -60,8 +60,8 @@ def _read_file(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
     except FileNotFoundError:
         raise ConfigError(
-            f"there is no config file {path}; copy config.example.toml to {path} and edit it, "
-            "or name yours with --config or RELAY_CONFIG"
+            f"there is no config file {path}; name yours with --config or RELAY_CONFIG, "
+            f"or begin one with: relay install --example-config > {path}"
         ) from None
     except OSError as error:
         reason = (error.strerror or "it cannot be read").lower()

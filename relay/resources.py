@@ -1,8 +1,8 @@
-"""Finds the files that travel with the code: the SQL and the web pages."""
+"""Finds the files that travel with the code: the SQL, the web pages, the example of a config."""
 
 from pathlib import Path
 
-__all__ = ["sql_directory", "web_directory"]
+__all__ = ["example_config", "sql_directory", "web_directory"]
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -13,11 +13,12 @@ def sql_directory() -> Path:
     In a checkout or an editable install that is `sql/` beside the package, so that what is edited is what is
     installed; in a wheel it is `relay/_sql`, where the build put a copy.
     """
-    # The checkout is recognised by its pyproject.toml: a stray `sql` directory in site-packages is not ours.
-    checkout = _PACKAGE.parent
-    if (checkout / "pyproject.toml").is_file() and (checkout / "sql").is_dir():
-        return checkout / "sql"
-    return _existing(_PACKAGE / "_sql")
+    return _travelling("sql", "_sql")
+
+
+def example_config() -> str:
+    """The text of config.example.toml: every setting with its default, and channels that work as they stand."""
+    return _travelling("config.example.toml", "_config.example.toml").read_text(encoding="utf-8")
 
 
 def web_directory() -> Path:
@@ -25,9 +26,18 @@ def web_directory() -> Path:
     return _existing(_PACKAGE / "web")
 
 
-def _existing(directory: Path) -> Path:
-    if not directory.is_dir():
+def _travelling(beside: str, inside: str) -> Path:
+    """What lies ``beside`` the package in a checkout and ``inside`` it in a wheel."""
+    # The checkout is recognised by its pyproject.toml: a stray `sql` directory in site-packages is not ours.
+    checkout = _PACKAGE.parent
+    if (checkout / "pyproject.toml").is_file() and (checkout / beside).exists():
+        return checkout / beside
+    return _existing(_PACKAGE / inside)
+
+
+def _existing(path: Path) -> Path:
+    if not path.exists():
         raise FileNotFoundError(
-            f"{directory} is missing: this installation is incomplete; reinstall payment-relay"
+            f"{path} is missing: this installation is incomplete; reinstall payment-relay"
         )
-    return directory
+    return path

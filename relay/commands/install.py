@@ -9,6 +9,7 @@ from relay import __version__
 from relay.capture.install_plan import Step, Survey
 from relay.commands.shared import Commands, Screen, add_command, load_settings
 from relay.config import Settings
+from relay.resources import example_config
 
 __all__ = ["admin_dsn", "register"]
 
@@ -21,6 +22,7 @@ It needs a role that owns the watched tables and is a member of relay_owner, or 
 superuser: give it with --dsn or database.admin_dsn. The role in database.dsn, which the
 daemon uses, is granted relay_reader and needs no more.
 
+  relay install --example-config > config.toml
   relay install
   relay install --apply --dsn postgresql://owner@db/payments
 """
@@ -33,11 +35,19 @@ def register(commands: Commands) -> None:
     parser.add_argument(
         "--dsn", help="connect with this instead of database.admin_dsn (default: database.dsn)"
     )
+    parser.add_argument(
+        "--example-config",
+        action="store_true",
+        help="print a config file with every setting, to begin with, and do nothing else",
+    )
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the plan; carry it out if asked to."""
+    if arguments.example_config:
+        print(example_config(), end="")
+        return 0
     settings = load_settings(arguments)
     return asyncio.run(_install(settings, *admin_dsn(settings, arguments.dsn), apply=arguments.apply))
 
@@ -75,9 +85,9 @@ async def _install(settings: Settings, dsn: str, origin: str, *, apply: bool) ->
         for number, step in enumerate(plan, 1):
             screen.progress(f"{number}/{len(plan)} {step.why}")
             await admin.carry_out(step, lambda text: screen.line(f"  note: {text}"))
-            screen.line(
-                f"{screen.good('done')} {number}/{len(plan)} {step.file.name if step.file else step.why}"
-            )
+            what = step.file.name if step.file else str(step)
+            screen.line(f"{screen.good('done')} {number}/{len(plan)} {what}")
+        screen.line("The database is ready. Next: relay serve")
     return 0
 
 

@@ -69,20 +69,27 @@ async def listen(
             **options,
         )
     except socket.gaierror:
-        raise ConfigError(f"{key}: there is no address {host}; set an address of this machine") from None
+        raise ConfigError(
+            f"{_host(key)}: there is no address {host}; set an address of this machine"
+        ) from None
     except OSError as error:
-        raise ConfigError(f"{key}: {_why_not(error, host, port)}") from None
+        raise ConfigError(_why_not(key, error, host, port)) from None
 
 
 async def _never(_: ServerConnection) -> None:
     raise AssertionError("a connection of ours has no handler: see WebSocket.connection_made")
 
 
-def _why_not(error: OSError, host: str, port: int) -> str:
+def _why_not(key: str, error: OSError, host: str, port: int) -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"{port} on {host} is in use; stop what listens there or choose another port"
+        return f"{key}: {port} on {host} is in use; stop what listens there or choose another port"
     if error.errno == errno.EACCES:
-        return f"{port} on {host} needs privileges; choose a port above 1023 or grant CAP_NET_BIND_SERVICE"
+        return f"{key}: {port} on {host} needs privileges; choose a port above 1023 or grant CAP_NET_BIND_SERVICE"
     if error.errno == errno.EADDRNOTAVAIL:
-        return f"{host} is no address of this machine; set one, or 0.0.0.0 for all"
-    return f"cannot listen on {host}:{port} ({error.strerror}); choose another address"
+        return f"{_host(key)}: {host} is no address of this machine; set one, or 0.0.0.0 for all"
+    return f"{key}: cannot listen on {host}:{port} ({error.strerror}); choose another address"
+
+
+def _host(key: str) -> str:
+    """The setting that holds the address for the port in ``key``."""
+    return key.replace("port", "host")

@@ -85,6 +85,12 @@ def test_the_installed_program_finds_its_sql_and_web_files(installed: Path, tmp_
     assert numbered == sorted(path.name for path in (CHECKOUT / "sql").glob("[0-9]*.sql"))
 
 
+def test_the_installed_program_can_begin_a_config(installed: Path, tmp_path: Path) -> None:
+    """What a missing config advises works without a checkout: the example is the one of the sources."""
+    example = run(installed / "relay", "install", "--example-config", cwd=tmp_path)
+    assert example == (CHECKOUT / "config.example.toml").read_text()
+
+
 def test_the_installed_program_runs_the_demo(installed: Path, tmp_path: Path) -> None:
     """The wheel alone brings up the whole system: its page is served, and Ctrl-C ends it."""
     with subprocess.Popen(

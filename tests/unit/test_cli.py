@@ -54,10 +54,18 @@ def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str], name:
 def test_without_a_config_every_command_says_how_to_make_one(
     capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    """No config file anywhere: exit code 3 and one line with the path and what to copy."""
+    """No config file anywhere: exit code 3 and one line with the path and how to make one."""
     code, out, err = run(capsys, name)
     assert (code, out) == (3, "")
-    assert "there is no config file config.toml; copy config.example.toml" in one_line(err)
+    assert "relay install --example-config > config.toml" in one_line(err)
+
+
+def test_the_advice_for_a_missing_config_works(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """install --example-config needs no config, and what it prints is one that loads."""
+    code, out, _ = run(capsys, "install", "--example-config")
+    assert code == 0
+    (tmp_path / "config.toml").write_text(out)
+    assert run(capsys, "schema", "transactions")[0] == 0
 
 
 def test_the_config_is_found_by_option_variable_and_name(

@@ -246,7 +246,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     """A missing file, a directory, bytes that are no text and text that is no TOML are four different lines."""
     missing = tmp_path / "none.toml"
     with pytest.raises(
-        ConfigError, match=r"there is no config file .*none\.toml; copy config\.example\.toml"
+        ConfigError, match=r"there is no config file .*none\.toml; .*install --example-config > .*none\.toml"
     ):
         load(missing, {})
     with pytest.raises(ConfigError, match="cannot be read"):

@@ -84,7 +84,7 @@ def test_every_command_has_a_chapter() -> None:
 @pytest.mark.parametrize("name", list(_commands()))
 def test_every_option_is_documented(name: str) -> None:
     """A command's chapter has exactly its options and arguments; those of all commands are told once."""
-    documented = set(re.findall(r"^\| `(--\w+|[A-Z]+)[ `]", _chapter("commands.md", name), re.MULTILINE))
+    documented = set(re.findall(r"^\| `(--[\w-]+|[A-Z]+)[ `]", _chapter("commands.md", name), re.MULTILINE))
     actual: set[str] = set()
     for action in _commands()[name]._actions:
         actual.update(option for option in action.option_strings if option.startswith("--"))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import resource
+from typing import cast
 
 import pytest
 import structlog
 
-from relay.gateway.listening import OTHER_FILES, allow_files
+from relay.errors import ConfigError
+from relay.gateway.address import Address
+from relay.gateway.listening import OTHER_FILES, allow_files, listen
 
 
 @pytest.fixture
@@ -37,3 +40,10 @@ def test_the_limit_follows_the_connections(
     assert asked == limits
     assert bool(logs) is warned
     assert all("ulimit" in line["remedy"] for line in logs)
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "nowhere.invalid"])
+async def test_an_address_of_nobody_is_the_hosts_fault(host: str) -> None:
+    """Where the address cannot be listened on, the line names the setting that holds it, and not the port's."""
+    with pytest.raises(ConfigError, match=rf"^server\.ops_host: .*{host}"):
+        await listen("server.ops_port", host, 0, address=cast(Address, None))

@@ -26,6 +26,9 @@ def test_a_wheel_uses_its_own_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(resources, "_PACKAGE", installation(tmp_path, "sql", "relay/_sql", "relay/web"))
     assert resources.sql_directory() == tmp_path / "relay" / "_sql"
     assert resources.web_directory() == tmp_path / "relay" / "web"
+    (tmp_path / "relay" / "_config.example.toml").write_text("# ours")
+    (tmp_path / "config.example.toml").write_text("# somebody else's")
+    assert resources.example_config() == "# ours"
 
 
 def test_an_incomplete_installation_names_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,6 +41,7 @@ def test_an_incomplete_installation_names_the_remedy(tmp_path: Path, monkeypatch
 
 
 def test_this_installation_is_complete() -> None:
-    """The installation under test has both."""
+    """The installation under test has the SQL, the web files and the example."""
+    assert "[database]" in resources.example_config()
     assert list(resources.sql_directory().glob("demo/*.sql"))
     assert resources.web_directory().is_dir()
