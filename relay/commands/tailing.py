@@ -49,9 +49,11 @@ class Tail:
         self._screen = screen
         self._as_json = as_json
         self._cursor, self._views = _read_bookmark(since) if since else ("", {})
-        #: Ids printed since the last checkpoint: after a resume those come once more.
-        self._seen: set[str] = set()
+        #: What was printed since the last checkpoint, by channel and id: after a resume that comes once more.
+        self._seen: set[tuple[str, str]] = set()
         self._pause = FIRST_PAUSE
+        self._asked_pause = 0.0  # what a goodbye asked for
+        self._cut = False
         self._done = False
 
     @property
@@ -90,7 +92,9 @@ class Tail:
                 await self._back_off()
 
     async def _back_off(self) -> None:
-        pause = random.uniform(0, self._pause)
+        # A goodbye spreads its clients out by itself; without one chance does.
+        pause = self._asked_pause or random.uniform(0, self._pause)
+        self._asked_pause, self._cut = 0.0, True
         self._pause = min(self._pause * 2, LAST_PAUSE)
         self._screen.progress(f"disconnected, trying again in {pause:.1f} s")
         await asyncio.sleep(pause)
@@ -111,28 +115,33 @@ class Tail:
         )
         await connection.send(request.model_dump_json(exclude_none=True))
         async for text in connection:
-            self._take(str(text))
-            if self._done:
+            if not self._take(str(text)) or self._done:
                 return
 
-    def _take(self, text: str) -> None:
+    def _take(self, text: str) -> bool:
+        """Print one message. False: the subscription has to be made again, on a new connection."""
         message = json.loads(text)
         kind = message.get("type")
         if kind == "error":
             self._trouble(message)
         elif kind == "subscribed":
-            self._pause = FIRST_PAUSE
             self._views |= {name: each["view"] for name, each in message["channels"].items()}
+            self._back_again(message["channels"])
         elif kind == "checkpoint":
+            self._pause = FIRST_PAUSE
             self._cursor = message["cursor"]
             self._seen.clear()
+        elif kind == "goodbye":
+            self._asked_pause = message.get("retry_after_ms", 0) / 1000
         elif kind == "resync":
             self._seen.clear()
         is_change = "data" in message
         if is_change:
-            if message["id"] in self._seen:
-                return
-            self._seen.add(message["id"])
+            # With the channel: one event of a table has one id in all the channels that show it.
+            name = (message["channel"], message["id"])
+            if name in self._seen:
+                return True
+            self._seen.add(name)
         if self._as_json:
             self._screen.line(text)
         elif line := _line(message, self._screen):
@@ -140,6 +149,23 @@ class Tail:
         if is_change and self._left is not None:
             self._left -= 1
             self._done = self._left <= 0
+        return kind != "unsubscribed" or self._goes_on_without(message)
+
+    def _back_again(self, channels: Mapping[str, Mapping[str, Any]]) -> None:
+        """Say that the stream goes on, and from where."""
+        if self._cut and not self._as_json:
+            missed = sum(channel.get("replayed", 0) for channel in channels.values())
+            self._screen.line(f"connected again, {missed} missed" if missed else "connected again")
+        self._cut = False
+
+    def _goes_on_without(self, message: Mapping[str, Any]) -> bool:
+        """What ends by a failure of the moment is asked for again; what was taken away is gone for good."""
+        if message["reason"] == "snapshot_failed":
+            return False
+        self._channels = [name for name in self._channels if name not in message["channels"]]
+        if not self._channels:
+            raise RelayError(f"nothing is left to follow: {message['reason']}")
+        return True
 
     def _trouble(self, message: Mapping[str, Any]) -> None:
         """An error about what we asked for does not go away by itself."""
@@ -180,6 +206,8 @@ def _line(message: Mapping[str, Any], screen: Screen) -> str:
         return screen.bad(f"resync {', '.join(message['channels'])}: {message['reason']}")
     if kind == "withheld":
         return screen.bad(f"{channel}: event {message['id']} is withheld, its row could not be read")
+    if kind == "unsubscribed":
+        return screen.bad(f"unsubscribed {', '.join(message['channels'])}: {message['reason']}")
     if kind in ("error", "goodbye"):
         return screen.bad(f"{kind}: {message.get('message') or message.get('reason') or message.get('code')}")
     if kind == "capture_status" and message["status"] != "ok":
