@@ -92,5 +92,7 @@ def explain_statement(error: psycopg.Error, doing: str) -> DatabaseError:
         return DatabaseError(
             f"{doing} failed: {message}; a member of relay_reader may: GRANT relay_reader TO …"
         )
+    if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
+        return DatabaseError(f"{doing} failed: {message}; connect to the primary, with a role that may write")
     hint = error.diag.message_hint or "see the server's log for more"
     return DatabaseError(f"{doing} failed: {message}; {hint}")

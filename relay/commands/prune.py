@@ -37,23 +37,30 @@ def run(arguments: argparse.Namespace) -> int:
     """Prune until nothing is left to prune."""
     keep = None if arguments.keep is None else duration(arguments.keep)
     settings = load_settings(arguments)
+    if keep is None:
+        keep = settings.capture.prune_keep_hours * 3600
     return asyncio.run(_prune(settings, *admin_dsn(settings, arguments.dsn), keep=keep))
 
 
-async def _prune(settings: Settings, dsn: str, origin: str, *, keep: float | None) -> int:
+async def _prune(settings: Settings, dsn: str, origin: str, *, keep: float) -> int:
     from relay.capture.admin import Administrator
 
     screen = Screen()
-    seconds = settings.capture.prune_keep_hours * 3600 if keep is None else keep
     batches = 1
     async with Administrator.connect(dsn, origin, settings.database.connect_timeout_seconds) as admin:
-        while remaining := await admin.prune(seconds):
+        while remaining := await admin.prune(keep):
             # The database stops counting at 100,000.
             screen.progress(
                 f"batch {batches} deleted, {'at least ' if remaining >= 100_000 else ''}{remaining:,} left"
             )
             batches += 1
-    screen.line(
-        f"{screen.good('done')}: nothing older than {seconds / 3600:g} h is left, {batches} batch(es)"
-    )
+        pruned_to = (await admin.status())["pruned_to"]
+    screen.line(f"{screen.good('done')}: {_outcome(pruned_to)}")
     return 0
+
+
+def _outcome(pruned_to: str | None) -> str:
+    """``pruned_to``: when the position was noted up to which events are gone, None if there was none yet."""
+    if pruned_to is None:
+        return "nothing is old enough yet; a position was noted now, and counts once it is older than --keep"
+    return f"what was committed before {pruned_to[:19].replace('T', ' ')} is gone from the outbox"

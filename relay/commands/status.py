@@ -26,6 +26,7 @@ it may run on another machine.
   relay status --json
 """
 
+_WORDS = {None: "-", True: "yes", False: "no"}
 #: A daemon on this machine answers at once, or not at all.
 ANSWER_SECONDS = 2.0
 
@@ -62,20 +63,24 @@ async def _collect(settings: Settings, dsn: str, origin: str) -> dict[str, Any]:
 
 
 def _ask_daemon(server: ServerSettings) -> dict[str, Any]:
-    """What ``/readyz`` says: ``ready`` true, false, or None when nobody answers, and ``detail``."""
+    """What ``/readyz`` says: ``ready`` true, false, or None when nobody answers, its ``address``, and ``detail``."""
     if not server.ops_port:
-        return {"ready": None, "detail": "server.ops_port is 0"}
+        return {"ready": None, "address": "", "detail": "server.ops_port is 0"}
     host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(server.ops_host, server.ops_host)
     url = f"http://{f'[{host}]' if ':' in host else host}:{server.ops_port}/readyz"
     # No proxy from the environment: the operations address is on this machine or in its network.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(url, timeout=ANSWER_SECONDS) as answer:
-            return {"ready": True, "detail": answer.read(4096).decode(errors="replace").strip()}
+            return {
+                "ready": True,
+                "address": url,
+                "detail": answer.read(4096).decode(errors="replace").strip(),
+            }
     except urllib.error.HTTPError as error:
-        return {"ready": False, "detail": error.read(4096).decode(errors="replace").strip()}
+        return {"ready": False, "address": url, "detail": error.read(4096).decode(errors="replace").strip()}
     except OSError:
-        return {"ready": None, "detail": f"nobody answers at {url}"}
+        return {"ready": None, "address": url, "detail": "nobody answers"}
 
 
 def _show(screen: Screen, status: Mapping[str, Any]) -> None:
@@ -83,7 +88,9 @@ def _show(screen: Screen, status: Mapping[str, Any]) -> None:
     screen.line(screen.strong("outbox"))
     for name, value in status.items():
         if name not in ("watched", "daemon"):
-            screen.line(f"  {name:<24} {'-' if value is None else value}")
+            screen.line(
+                f"  {name:<24} {_WORDS.get(value, value) if isinstance(value, bool | None) else value}"
+            )
     screen.line(screen.strong(f"\nwatched tables ({len(watched)})"))
     for table in watched:
         drift = table.get("drift")
@@ -91,6 +98,6 @@ def _show(screen: Screen, status: Mapping[str, Any]) -> None:
         screen.line(f"    {table['mode']}: {', '.join(table['columns'])}")
         if added := table.get("new_columns"):
             screen.line(f"    added since, not watched: {', '.join(added)}")
-    screen.line(screen.strong("\ndaemon"))
+    screen.line(screen.strong(f"\ndaemon {daemon['address']}".rstrip()))
     word = {True: screen.good("ready"), False: screen.bad("not ready"), None: "unknown"}[daemon["ready"]]
     screen.line(f"  {word}: {daemon['detail']}" if daemon["detail"] else f"  {word}")
