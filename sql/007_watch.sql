@@ -40,7 +40,7 @@ AS $function$
            t.tgfoid = w.proc AND t.tgtype = w.type AND t.tgargs = w.arguments AND t.tgqual IS NULL AND t.tgattr::text = '' AS whole
       FROM wanted AS w LEFT JOIN pg_trigger AS t ON t.tgrelid = w.relation AND t.tgname = w.name
   )
-  SELECT f.relation::regclass, r.problem, r.statement
+  SELECT f.relation::regclass, format('%I %s', f.name, r.problem), r.statement
     FROM found AS f,
          LATERAL (VALUES
            (1, f.missing, 'is missing', format('CREATE OR REPLACE TRIGGER %I %s', f.name, f.definition)),

@@ -37,7 +37,7 @@ SELECT w.relation, w.source, p.problem
     SELECT 'it is part of an inheritance tree'
      WHERE c.relispartition OR c.relkind = 'r' AND EXISTS (SELECT FROM pg_catalog.pg_inherits AS i WHERE w.relation IN (i.inhrelid, i.inhparent))
     UNION ALL
-    SELECT format('a trigger %s on %s', r.problem, r.relation)
+    SELECT format('trigger %s on %s', r.problem, r.relation)
       FROM relay.trigger_repairs(w.relation, w.source, w.capture, w.mode, w.always) AS r WHERE c.oid IS NOT NULL
     UNION ALL
     SELECT format('function relay.%I is missing or was changed', w.capture)

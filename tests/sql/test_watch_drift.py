@@ -12,18 +12,21 @@ from tests.support.database import Database
 @pytest.mark.parametrize(
     ("damage", "problem"),
     [
-        ('ALTER TABLE payment DISABLE TRIGGER "!relay_capture"', "a trigger is disabled on payment"),
-        ("ALTER TABLE payment DISABLE TRIGGER ALL", "a trigger is disabled on payment"),
+        (
+            'ALTER TABLE payment DISABLE TRIGGER "!relay_capture"',
+            'trigger "!relay_capture" is disabled on payment',
+        ),
+        ("ALTER TABLE payment DISABLE TRIGGER ALL", 'trigger "!relay_truncate" is disabled on payment'),
         (
             'ALTER TABLE payment ENABLE REPLICA TRIGGER "!relay_capture"',
-            "a trigger fires at the wrong times on payment",
+            'trigger "!relay_capture" fires at the wrong times on payment',
         ),
-        ('DROP TRIGGER "!relay_capture" ON payment', "a trigger is missing on payment"),
-        ('DROP TRIGGER "!relay_truncate" ON payment', "a trigger is missing on payment"),
+        ('DROP TRIGGER "!relay_capture" ON payment', 'trigger "!relay_capture" is missing on payment'),
+        ('DROP TRIGGER "!relay_truncate" ON payment', 'trigger "!relay_truncate" is missing on payment'),
         (
             'CREATE OR REPLACE TRIGGER "!relay_truncate" AFTER TRUNCATE ON payment FOR EACH STATEMENT'
             " EXECUTE FUNCTION relay.capture_truncate('public.other', 'outbox')",
-            "a trigger was changed on payment",
+            'trigger "!relay_truncate" was changed on payment',
         ),
         ("ALTER TABLE payment DROP CONSTRAINT payment_pkey", "its primary key is another one, or gone"),
         ("CREATE TABLE child () INHERITS (payment)", "it is part of an inheritance tree"),
