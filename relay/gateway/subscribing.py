@@ -174,6 +174,10 @@ class Subscriptions:
                 self._refuse("not_subscribed", "it is not subscribed", id=request.id, channel=name)
 
     async def _subscribe(self, request: requests.Subscribe) -> None:
+        if request.since is not None:
+            # It may come from a relay that was ahead of this one, and have seen events that are not published here yet.
+            # Those have to come before the first checkpoint, with which it forgets their ids. A poll sees them all.
+            await self._services.capture.poll_now()
         joined, watched = self._join_all(request)
         if not joined and not watched:
             return
