@@ -47,6 +47,8 @@ class Daemon:
     def __init__(self, settings: Settings, *, reread: Callable[[], Settings] | None = None) -> None:
         self.settings = settings
         self._reread = reread
+        self._hung_up = asyncio.Event()
+        self._followed: frozenset[str] = frozenset()
         self._services: Services | None = None
         self._gateway: Gateway | None = None
         self._counting: Counting | None = None
@@ -78,7 +80,8 @@ class Daemon:
         """
         stop = stop or asyncio.Event()
         wanted = needs(self.settings)
-        capture = Capture(self.settings, frozenset(wanted))
+        self._followed = frozenset(wanted)
+        capture = Capture(self.settings, self._followed)
         try:
             await capture.start()
             await capture.check(wanted, _counted(self.settings))
@@ -95,26 +98,42 @@ class Daemon:
                 published = asyncio.Event()
                 background = [group.create_task(self._publish(gateway, counting, published))]
                 await _first(published, stop)
-                await housekeeping.read_revocations()
-                await gateway.start()
-                background.append(group.create_task(gateway.run()))
-                background.append(group.create_task(housekeeping.run()))
-                # Last: nobody waits for what is counted over whole tables.
-                background.append(group.create_task(counting.run()))
-                log.info("ready", port=gateway.port, channels=sorted([*channels, *aggregates]))
-                if ready is not None:
-                    ready()
-                await stop.wait()
-                log.info("stopping")
-                await gateway.drain()
+                if not stop.is_set():
+                    await housekeeping.read_revocations()
+                    await gateway.start()
+                    # Last what is counted over whole tables: nobody waits for it.
+                    for part in (gateway.run, housekeeping.run, self._reloads, counting.run):
+                        background.append(group.create_task(part()))
+                    log.info("ready", port=gateway.port, channels=sorted([*channels, *aggregates]))
+                    if ready is not None:
+                        ready()
+                    await stop.wait()
+                    log.info("stopping")
+                    await gateway.drain()
                 for task in background:
                     task.cancel()
         except BaseExceptionGroup as failed:
-            raise _cause(failed) from None
+            cause = _cause(failed)
+            if not isinstance(cause, RelayError):
+                log.critical("failed", exc_info=failed)
+            raise cause from None
         finally:
             if self._gateway is not None:
                 self._gateway.abort()
             await capture.close()
+
+    def hang_up(self) -> None:
+        """Have the settings read again: after the start, or after the reload that is under way."""
+        self._hung_up.set()
+
+    async def _reloads(self) -> None:
+        while True:
+            await self._hung_up.wait()
+            self._hung_up.clear()
+            try:
+                await self.reload()
+            except Exception:  # a mistake of ours in new settings must not end what runs with the old ones
+                log.exception("reload_failed")
 
     async def reload(self) -> None:
         """Take over channels, policies and keys from the settings as they are now, or say why not and keep the old.
@@ -127,7 +146,7 @@ class Daemon:
         try:
             settings = self._reread()
             wanted = needs(settings)
-            if not set(wanted) <= set(needs(self.settings)):
+            if not set(wanted) <= self._followed:
                 raise ConfigError(
                     "the new channels read tables that this relay does not follow yet; restart it to begin"
                 )
@@ -265,16 +284,9 @@ async def run(
     stop = stop or asyncio.Event()
     daemon = Daemon(settings, reread=reload)
     loop = asyncio.get_running_loop()
-    reloading: set[asyncio.Task[None]] = set()
-
-    def hup() -> None:
-        if not reloading:
-            task = asyncio.ensure_future(daemon.reload())
-            reloading.add(task)
-            task.add_done_callback(reloading.discard)
-
+    handlers = {signal.SIGTERM: stop.set, signal.SIGINT: stop.set, signal.SIGHUP: daemon.hang_up}
     with contextlib.ExitStack() as stack:
-        for number, then in ((signal.SIGTERM, stop.set), (signal.SIGINT, stop.set), (signal.SIGHUP, hup)):
+        for number, then in handlers.items():
             loop.add_signal_handler(number, then)
             stack.callback(loop.remove_signal_handler, number)
         await daemon.run(ready=ready, stop=stop)

@@ -106,24 +106,25 @@ class Table:
 
 
 async def tables(session: Session, sources: Iterable[str]) -> dict[str, Table]:
-    """The live tables among ``sources``."""
+    """The live tables among ``sources``. Raises DatabaseError."""
     types: dict[str, dict[str, str]] = {}
     keys: dict[str, set[str]] = {}
-    for source, column, type_name, is_key in await session.fetch(
-        queries.TABLE_COLUMNS, {"sources": sorted(sources)}
-    ):
+    try:
+        rows = await session.fetch(queries.TABLE_COLUMNS, {"sources": sorted(sources)})
+    except psycopg.Error as error:
+        raise fault(error, "reading the columns of tables") from None
+    for source, column, type_name, is_key in rows:
         types.setdefault(source, {})[column] = type_name
         if is_key:
             keys.setdefault(source, set()).add(column)
     return {source: Table(columns, frozenset(keys.get(source, ()))) for source, columns in types.items()}
 
 
-async def check(
-    session: Session, needs: Mapping[str, frozenset[str]], counted: Collection[str] = ()
-) -> None:
+async def check(session: Session, needs: Mapping[str, frozenset[str]], counted: Collection[str] = ()) -> None:
     """Compare the columns that the configuration ``needs``, by source, with what is there and what is watched.
 
-    ``counted`` are sources of aggregates, of which no change may be missed. Raises MappingError for the first thing that is missing.
+    ``counted`` are sources of aggregates, of which no change may be missed. Raises MappingError for the first thing that
+    is missing.
     """
     try:
         rows = await session.fetch(queries.WATCHED)

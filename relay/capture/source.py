@@ -61,6 +61,7 @@ class Capture:
         self.on_control: Callable[[], None] = lambda: None
         self._settings = settings
         self._sources = sources
+        self._running = False
         self._errand = Errand(
             # Its statements have a timeout of their own, and it is the server that shall end them.
             lambda: open_session(
@@ -104,6 +105,7 @@ class Capture:
         runs nothing is polled. A DatabaseError from it (a look-up that failed) counts as a lost connection, and the
         batch is repeated; any other exception of its own ends this.
         """
+        self._running = True
         try:
             await self._periods.run(sink, status)
         finally:
@@ -183,31 +185,39 @@ class Capture:
         async with self._errand.session("reading revocations") as session:
             return [Revocation(*row) for row in await session.fetch(queries.REVOCATIONS)]
 
-    async def check(
-        self, channels_need: Mapping[str, frozenset[str]], counted: Collection[str] = ()
-    ) -> None:
+    async def check(self, channels_need: Mapping[str, frozenset[str]], counted: Collection[str] = ()) -> None:
         """Compare the columns that the configuration needs, by source, with what is there and watched.
 
         ``counted`` are the sources that aggregates count.
-        After :meth:`start`. Raises MappingError, which names the first thing that is missing.
+        After :meth:`start`. Raises MappingError, which names the first thing that is missing; DatabaseError,
+        Overloaded.
         """
-        read = self._periods.read
-        if read is None:
-            raise CaptureDegraded("capture has not been started")
-        await schema.check(read, channels_need, counted)
+        async with self._catalogue() as session:
+            await schema.check(session, channels_need, counted)
 
     async def columns(self, sources: frozenset[str]) -> dict[str, schema.Table]:
-        """The live columns of ``sources``, with their types and keys. After :meth:`start`."""
-        read = self._periods.read
-        if read is None:
-            raise CaptureDegraded("capture has not been started")
-        return await schema.tables(read, sources)
+        """The live columns of ``sources``, with their types and keys. After :meth:`start`. Raises DatabaseError,
+        Overloaded.
+        """
+        async with self._catalogue() as session:
+            return await schema.tables(session, sources)
 
     async def prune(self) -> int:
         """Delete one batch of old events; the number left to delete. Raises CaptureDegraded, Overloaded."""
         keep = f"{self._settings.capture.prune_keep_hours} hours"
         async with self._errand.session("pruning") as session:
             return int(await session.value(queries.PRUNE, {"keep": keep}))
+
+    @asynccontextmanager
+    async def _catalogue(self) -> AsyncIterator[Session]:
+        """The read session before :meth:`run`; from then on it is the loop's alone, and the errand session serves."""
+        if self._running:
+            async with self._errand.session("reading the catalogue") as session:
+                yield session
+        elif self._periods.read is None:
+            raise CaptureDegraded("capture has not been started")
+        else:
+            yield self._periods.read
 
     @asynccontextmanager
     async def _look_up_session(self) -> AsyncIterator[Session]:
