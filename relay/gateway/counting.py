@@ -177,8 +177,9 @@ class Counting:
                     log.exception("aggregate failed", channel=room.aggregate.name)
                     room.recount("failed")
                 for some in sliced(room.owed()):
-                    if not all([room.tell(screen) for screen in some]):
-                        self._news.set()  # some are busy, and are told at the next turn what will have changed by then
+                    busy = [screen for screen in some if not room.tell(screen)]
+                    if busy:  # they are told at the next turn, together with what will have changed by then
+                        self._news.set()
                     await asyncio.sleep(0)
                 if room.wanted:
                     self._wanted.set()
