@@ -186,6 +186,7 @@ class Daemon:
             {source: known.key for source, known in columns.items()},
         )
         policies = compile_policies(settings.policies, channels, settings.mask_key(), aggregates)
+        await capture.check_look_ups(settings.channels)
         return channels, policies, aggregates
 
     def _build(

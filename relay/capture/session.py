@@ -100,6 +100,12 @@ class Session:
                 cursors = [await self.connection.execute(text, params) for text, params in steps]
             return [await cursor.fetchall() if cursor.description else [] for cursor in cursors]
 
+    async def columns(self, statement: str, params: Mapping[str, Any] | None = None) -> list[str]:
+        """Run one statement; the names of its columns."""
+        with self._limited(self.deadline):
+            cursor = await self.connection.execute(statement, params)
+            return [column.name for column in cursor.description or ()]
+
     async def value(
         self, statement: str, params: Mapping[str, Any] | None = None, *, deadline: float | None = None
     ) -> Any:
@@ -196,7 +202,18 @@ def fault(error: psycopg.Error, doing: str) -> DatabaseError:
     """An error of Postgres while ``doing`` something, as one of ours: CaptureDegraded if the session is lost by it."""
     if is_lost(error):
         return CaptureDegraded(f"the connection to Postgres was lost ({first_line(error)}); trying again")
-    return DatabaseError(f"{doing} failed: {first_line(error)}")
+    return DatabaseError(f"{doing} failed: {first_line(error) if _is_safe(error) else _condition(error)}")
+
+
+def _is_safe(error: psycopg.Error) -> bool:
+    """Whether the message is about names and resources. Errors about data, and those that a function raises for
+    itself, quote values, and what becomes of them may end in a log."""
+    state = error.sqlstate or ""
+    return not state or state[:2] in ("08", "0A", "25", "40", "42", "53", "54", "55", "57", "58", "XX")
+
+
+def _condition(error: psycopg.Error) -> str:
+    return f"{type(error).__name__} ({error.sqlstate})"
 
 
 def is_lost(error: psycopg.Error) -> bool:

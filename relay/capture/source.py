@@ -23,7 +23,7 @@ from relay.capture.rows import Rows, RowsQuery, SqlCondition
 from relay.capture.session import Session
 from relay.capture.snapshot import Snapshot
 from relay.capture.stats import Observer, Stats
-from relay.config import Settings
+from relay.config import ChannelSettings, Settings
 from relay.errors import CaptureDegraded
 
 __all__ = [
@@ -194,6 +194,13 @@ class Capture:
         """
         async with self._catalogue() as session:
             await schema.check(session, channels_need, counted)
+
+    async def check_look_ups(self, channels: Mapping[str, ChannelSettings]) -> None:
+        """See that the look-ups of ``channels`` can run. After :meth:`start`. Raises MappingError, DatabaseError,
+        Overloaded.
+        """
+        async with self._catalogue() as session:
+            await lookups.check(session, channels)
 
     async def columns(self, sources: frozenset[str]) -> dict[str, schema.Table]:
         """The live columns of ``sources``, with their types and keys. After :meth:`start`. Raises DatabaseError,

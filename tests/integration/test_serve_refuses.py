@@ -109,6 +109,17 @@ async def test_a_table_or_column_that_does_not_exist(serve: Serve, database: Dat
     assert (column if column == "emial" else "public.nowhere") in one_line(err)
 
 
+async def test_a_look_up_that_cannot_run(serve: Serve, database: Database) -> None:
+    """A look-up whose query the database refuses is named at the start, not at the first payment."""
+    code, err = await serve(
+        database.daemon_dsn, channels=CHANNELS.replace("SELECT id, email", "SELECT id, emial")
+    )
+    assert code == 3
+    line = one_line(err)
+    assert "channels.transactions.lookups.customer.sql" in line
+    assert "emial" in line
+
+
 async def test_a_port_in_use(serve: Serve, database: Database) -> None:
     """A port that somebody else listens on is named with its setting."""
     with socket.socket() as held:
