@@ -76,6 +76,9 @@ prunes_total = _counter("relay_prunes_total", "Rounds of pruning the outbox")
 quarantined_total = _counter(
     "relay_quarantined_total", "Rows that failed validation and were withheld", "channel"
 )
+scrubbed_total = _counter(
+    "relay_scrubbed_total", "Values from which the last-line scan removed something", "channel", "field"
+)
 resyncs_total = _counter("relay_resyncs_total", "Subscriptions told to forget what they have", "reason")
 groups = _gauge("relay_groups", "Groups of subscribers with the same channel, filter and scope")
 subscriptions = _gauge("relay_subscriptions", "Live subscriptions")

@@ -39,6 +39,8 @@ class Mirror:
         metrics.observe_delivery((change.at for change in batch.changes), now)
         for change in batch.changes:
             metrics.events_total.labels(change.source).inc()
+        for channel, field in prepared.removals:
+            metrics.scrubbed_total.labels(channel, field).inc()
         for fault in prepared.faults:
             metrics.quarantined_total.labels(fault.channel).inc()
             count = self._complaints[fault.channel, fault.reason.partition(":")[0]].due()

@@ -9,9 +9,12 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+import structlog
+
 from relay import metrics
 from relay.capture.snapshot import Snapshot
 from relay.capture.source import Capture, RowsQuery
+from relay.capture.throttle import Throttle
 from relay.messages import frames
 from relay.routing.hub import Hub
 from relay.routing.prepare import Preparer
@@ -19,6 +22,8 @@ from relay.routing.pushdown import narrow
 from relay.routing.view import View
 
 __all__ = ["Page", "SnapshotDesk"]
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,7 @@ class SnapshotDesk:
         self._turn = asyncio.Lock()
         self._latest: dict[tuple[View, int], tuple[int, Page]] = {}
         self._waiting: dict[tuple[View, int], int] = {}
+        self._complaint = Throttle()
 
     async def page(self, view: View, rows: int) -> Page:
         """The first ``rows`` rows of ``view`` as of now or later.
@@ -77,6 +83,11 @@ class SnapshotDesk:
         )
         found = await self._capture.rows(query)
         prepared = await self._preparer.prepare_rows(channel, found.rows)
+        for field in prepared.removals:
+            metrics.scrubbed_total.labels(channel.name, field).inc()
+        if prepared.faults and (count := self._complaint.due()) is not None:
+            why = prepared.faults[0].reason
+            log.warning("rows_left_out", channel=channel.name, rows=len(prepared.faults), why=why, snapshots=count)
         shown = view.select(prepared.rows, rows)
         # More may match: rows that were not read, or that matched and were not asked for.
         truncated = not found.exhausted or len(view.select(prepared.rows, rows + 1)) > rows

@@ -18,7 +18,7 @@ from pydantic import AfterValidator
 
 from relay import jsontext
 
-__all__ = ["KINDS", "FieldType", "base_type", "kind_of_column", "plain", "same_text"]
+__all__ = ["KINDS", "FieldType", "base_type", "kind_of_column", "may_be_text", "plain", "same_text"]
 
 #: Beyond this, JavaScript rounds integers (ECMAScript, Number.MAX_SAFE_INTEGER).
 SAFE_INTEGER = 2**53 - 1
@@ -166,6 +166,8 @@ _COLUMN_KINDS = {
     "timestamp": "timestamptz timestamp timestamp-with-time-zone timestamp-without-time-zone",
     "json": "json jsonb",
 }
+#: Of the types that are shown as strings, those whose values have a form that Postgres checks.
+_FORMED = frozenset({"uuid", "date", "time", "timetz", "interval", "inet"})
 _KIND_OF = {name.replace("-", " "): kind for kind, names in _COLUMN_KINDS.items() for name in names.split()}
 
 
@@ -180,3 +182,9 @@ def kind_of_column(type_name: str | None) -> FieldType:
         return KINDS["auto"]
     base = base_type(type_name)
     return KINDS["json"] if base.endswith("[]") else KINDS[_KIND_OF.get(base, "auto")]
+
+
+def may_be_text(type_name: str) -> bool:
+    """Whether a column of this type may hold whatever somebody wrote. In doubt (an enum, a domain) it may."""
+    base = base_type(type_name)
+    return kind_of_column(base).name in ("string", "json", "auto") and base.split()[0] not in _FORMED

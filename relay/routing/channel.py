@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from relay import jsontext
 from relay.config import ChannelSettings, FieldSettings, LookUpSettings
 from relay.errors import MappingError
-from relay.messages.fields import KINDS, FieldType, base_type, kind_of_column, plain
+from relay.messages.fields import KINDS, FieldType, base_type, kind_of_column, may_be_text, plain
 from relay.routing.filters import ANY_OF
 from relay.routing.lookup_keys import keyed_by
 from relay.routing.needs import channel_needs
@@ -24,10 +24,16 @@ from relay.routing.projection import Projection
 
 __all__ = ["Channel", "Field", "Lookup", "compile_channel", "compile_channels"]
 
+#: The kinds of values that may hold whatever somebody wrote.
+_FREE = frozenset({"string", "json", "auto"})
+
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One declared field. ``column_type`` is the database's name of the column's type, where known."""
+    """One declared field. ``column_type`` is the database's name of the column's type, where known.
+
+    ``scanned``: clients see it and it may hold free text, so it goes through :mod:`relay.routing.scrub`.
+    """
 
     name: str
     kind: FieldType
@@ -40,6 +46,7 @@ class Field:
     keys: tuple[str, ...] = ()
     default: Any = None
     hidden: bool = False
+    scanned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +146,9 @@ def compile_channel(
     if types is not None:
         _check_columns(name, settings, types)
     lookups = {each: _lookup(name, each, spec) for each, spec in settings.lookups.items()}
-    fields = {each: _field(name, each, spec, types or {}) for each, spec in settings.fields.items()}
+    fields = {
+        each: _field(name, each, spec, types or {}, key or ()) for each, spec in settings.fields.items()
+    }
     shown = [each for each in fields.values() if not each.hidden]
     if key is not None:
         for column in key:
@@ -167,7 +176,11 @@ def compile_channel(
 
 
 def _naming(shown: Collection[Field], key: Collection[str]) -> frozenset[str]:
-    return frozenset(each.name for each in shown if each.column in key or each.name == "id")
+    return frozenset(each.name for each in shown if _names_rows(each.name, each.column, key))
+
+
+def _names_rows(name: str, column: str, key: Collection[str]) -> bool:
+    return name == "id" or column in key
 
 
 def _check_columns(name: str, settings: ChannelSettings, types: Mapping[str, str]) -> None:
@@ -190,7 +203,9 @@ def _lookup(channel: str, name: str, settings: LookUpSettings) -> Lookup:
     return Lookup(channel, name, settings.key, settings.sql, settings.reverse, reads, keyed)
 
 
-def _field(channel: str, name: str, settings: FieldSettings, types: Mapping[str, str]) -> Field:
+def _field(
+    channel: str, name: str, settings: FieldSettings, types: Mapping[str, str], key: Collection[str]
+) -> Field:
     if name == ANY_OF:
         raise MappingError(
             f'channels.{channel}.fields.{name} has the name of the filter word "any_of"; rename the field'
@@ -210,6 +225,13 @@ def _field(channel: str, name: str, settings: FieldSettings, types: Mapping[str,
         keys=tuple(settings.keys),
         default=_literal(f"channels.{channel}.fields.{name}.default", settings.default, kind),
         hidden=settings.hidden,
+        scanned=(
+            settings.constant is None
+            and not settings.hidden
+            and not _names_rows(name, settings.column, key)
+            and kind.name in _FREE
+            and (column_type is None or may_be_text(column_type))
+        ),
     )
 
 

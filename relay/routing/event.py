@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
 from relay.routing.conditions import Row
-from relay.routing.projection import Projection
+from relay.routing.projection import UNSCANNED, Projection
 
 __all__ = ["Fault", "Prepared", "PreparedEvent", "PreparedRows", "ScopeChange", "Truncation"]
 
@@ -128,6 +128,14 @@ class Prepared:
     scope_changes: tuple[ScopeChange, ...] = ()
     faults: tuple[Fault, ...] = ()
 
+    @property
+    def removals(self) -> Iterator[tuple[str, str]]:
+        """(channel, field) of each value from which the last-line scan removed something."""
+        for event in self.events:
+            if event.new is not None and UNSCANNED in event.new:
+                for name in event.new[UNSCANNED]:
+                    yield event.channel, name
+
 
 @dataclass(frozen=True, slots=True)
 class PreparedRows:
@@ -135,3 +143,9 @@ class PreparedRows:
 
     rows: tuple[Row, ...]
     faults: tuple[Fault, ...] = ()
+
+    @property
+    def removals(self) -> Iterator[str]:
+        """The field of each value from which the last-line scan removed something."""
+        for row in self.rows:
+            yield from row.get(UNSCANNED, ())

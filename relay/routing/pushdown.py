@@ -16,6 +16,7 @@ from typing import Any
 from relay.capture.rows import SqlCondition
 from relay.routing.channel import Channel, Field, Lookup
 from relay.routing.conditions import Condition
+from relay.routing.scan import REMOVED, clean_text
 from relay.routing.view import View
 
 __all__ = ["Narrowed", "column_condition", "narrow"]
@@ -92,6 +93,8 @@ def column_condition(field: Field, one: Condition) -> SqlCondition | None:
     if one.op not in _COMPARED:
         return None
     wanted = one.operand if one.op == "in" else (one.operand,)
+    if field.scanned and (one.op not in _EQUAL or not all(map(_means_itself, wanted))):
+        return None
     if field.map:
         return _mapped(field, one.op, wanted)
     if field.kind.name == "string" and field.column_type in _BITS and one.op in _EQUAL:
@@ -118,6 +121,14 @@ def _mapped(field: Field, op: str, wanted: Sequence[Any]) -> SqlCondition | None
 
 def _default_passes(field: Field, one: Condition) -> bool:
     return field.default is not None and one.test({field.name: field.default}, ())
+
+
+def _means_itself(value: Any) -> bool:
+    """Whether to be ``value`` is the same before and after the scan, which Postgres knows nothing of.
+
+    Order is not: handed down, comparisons could be used to find out what was removed, bit by bit.
+    """
+    return isinstance(value, str) and REMOVED not in value and clean_text(value) is value
 
 
 def _is_integer(text: str) -> bool:

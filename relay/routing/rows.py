@@ -16,6 +16,7 @@ from typing_extensions import TypedDict
 from relay.errors import RowInvalid
 from relay.routing.channel import Channel, Field
 from relay.routing.lookups import key_text
+from relay.routing.scrub import Scrubber
 
 __all__ = ["LOOKUP_FAILED", "Answers", "Found", "RowBuilder"]
 
@@ -62,6 +63,7 @@ class RowBuilder:
             for name, lookup in channel.lookups.items()
         )
         self._validate = _model(channel).validate_python
+        self._scrub = Scrubber(channel)
 
     def _answer(self, name: str, key: Any, answers: Answers) -> Mapping[str, Any]:
         found = answers[name].get(key_text(key), LOOKUP_FAILED) if key is not None else None
@@ -79,7 +81,7 @@ class RowBuilder:
         return column, "a look-up needs this column, and it was not captured"
 
     def build(self, image: Mapping[str, Any], answers: Answers) -> dict[str, Any]:
-        """The row of one captured image, with what look-ups gave."""
+        """The row of one captured image, with what look-ups gave, after the last-line scan."""
         try:
             raw = dict(zip(self._plain, self._pick(image), strict=True))
             for name, column, field in self._treated:
@@ -99,6 +101,7 @@ class RowBuilder:
             first = error.errors(include_url=False, include_context=False, include_input=False)[0]
             # The message of a pydantic error may quote the value; its type never does.
             raise RowInvalid(str(first["loc"][0]) if first["loc"] else "?", first["type"]) from None
+        self._scrub(row)
         return row
 
 
