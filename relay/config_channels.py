@@ -69,6 +69,7 @@ class LookUpSettings(Section):
     sql: str
     reverse: str = ""
     reads: Mapping[Table, tuple[Column, ...]] = {}
+    announce: bool = False  # a changed result is told as an update of the rows it belongs to
 
     @model_validator(mode="after")
     def _parameters(self) -> LookUpSettings:
@@ -76,6 +77,10 @@ class LookUpSettings(Section):
             raise ValueError("has sql without %(keys)s; end it with WHERE id = ANY(%(keys)s)")
         if self.reverse and "%(values)s" not in self.reverse:
             raise ValueError("has reverse without %(values)s; end it with … = ANY(%(values)s)")
+        if self.announce and not self.reads:
+            raise ValueError(
+                "has announce but no reads, so no change could be noticed; name the tables it reads"
+            )
         return self
 
 
@@ -87,6 +92,8 @@ class ChannelSettings(Section):
     object: ObjectKey = "row"
     status: OptionalColumn = ""
     order: Order = ""
+    #: Action -> shown statuses: a change of the status to one of them has this action; to any other it is "updated".
+    actions: Mapping[Message, Annotated[tuple[str, ...], Field(min_length=1)]] = {}
     coalesce: bool = False
     fields: Annotated[Mapping[str, FieldSettings], Field(min_length=1)]
     lookups: Mapping[str, LookUpSettings] = {}
@@ -101,6 +108,11 @@ class ChannelSettings(Section):
                     f'has fields.{name} from look-up "{wanted}", which is not declared (there is: {have}); '
                     f"add lookups.{wanted} to the channel"
                 )
+        if self.actions and not self.status:
+            raise ValueError("has actions but no status whose change could mean one; name the status column")
+        told = [status for statuses in self.actions.values() for status in statuses]
+        if twice := next((status for status in told if told.count(status) > 1), None):
+            raise ValueError(f'has status "{twice}" under two actions; keep one')
         if all(field.hidden for field in self.fields.values()):
             raise ValueError("hides all its fields, so nothing could ever be sent; show at least one")
         return self

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
 from relay.capture.snapshot import Snapshot
 
-__all__ = ["Rows", "RowsQuery", "SqlCondition"]
+__all__ = ["Rows", "RowsQuery", "SqlCondition", "images_by"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +48,18 @@ class Rows:
     snapshot: Snapshot
     as_of: datetime
     exhausted: bool
+
+
+def images_by(table: str, columns: Iterable[str], key: str) -> str:
+    """A look-up the other way round that gives whole rows of ``table``: those whose ``key`` is among ``%(values)s``."""
+    schema, _, name = table.partition(".")
+    listed = ", ".join(map(_quoted, sorted(columns)))
+    return (
+        f"SELECT row_to_json(r) FROM (SELECT {listed} FROM {_quoted(schema)}.{_quoted(name)} "
+        f"WHERE {_quoted(key)} = ANY (%(values)s)) AS r"
+    )
+
+
+def _quoted(name: str) -> str:
+    # Doubled percent signs, for the statement has parameters.
+    return '"' + name.replace('"', '""').replace("%", "%%") + '"'

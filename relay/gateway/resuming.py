@@ -77,7 +77,7 @@ async def _from_outbox(
     services: Services, cursor: Cursor, views: Mapping[str, View]
 ) -> tuple[dict[str, Replay], dict[str, str]]:
     resumed = await services.capture.resume(cursor)
-    prepared = await services.preparer.prepare(resumed.changes)
+    prepared = await services.preparer.prepare(resumed.changes, replayed=True)
     floors = (cursor.snapshot, resumed.snapshot)
     replays: dict[str, Replay] = {}
     void: dict[str, str] = {}

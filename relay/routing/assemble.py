@@ -102,11 +102,17 @@ class Assembler:
             except RowInvalid as why:
                 yield why
 
-    def events(self, changes: Iterable[RowChange], known: Known, before: Known) -> Iterator[PreparedEvent]:
-        """The event of each change. Look-ups of a deleted row come from ``before``, all others from ``known``."""
+    def events(
+        self, changes: Iterable[RowChange], known: Known, before: Known, *, old_from: Known | None = None
+    ) -> Iterator[PreparedEvent]:
+        """The event of each change. Look-ups of a deleted row come from ``before``, all others from ``known``.
+
+        ``old_from``: those of every old row come from there.
+        """
         answers, gone = known.answers(self._lookups), before.answers(self._lookups)
+        was = answers if old_from is None else old_from.answers(self._lookups)
         for change in changes:
-            yield self._event(change, answers, gone if change.op == "delete" else answers)
+            yield self._event(change, answers, gone if change.op == "delete" else was)
 
     def _event(self, change: RowChange, answers: Answers, old_answers: Answers) -> PreparedEvent:
         new, fault, new_lost = self._side(change.new, answers)

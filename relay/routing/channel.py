@@ -54,7 +54,8 @@ class Lookup:
     """One declared look-up. ``reads`` maps each table it reads to the columns that matter.
 
     ``keyed_by`` maps a table to its column that holds the look-up's key, where the SQL proves that a row of the table
-    bears on that key alone; a change in a table that is missing here may bear on any key.
+    bears on that key alone; a change in a table that is missing here may bear on any key. ``announce``: a result that
+    changes is told as an update of the rows it belongs to.
     """
 
     channel: str
@@ -64,6 +65,7 @@ class Lookup:
     reverse: str
     reads: Mapping[str, tuple[str, ...]]
     keyed_by: Mapping[str, str]
+    announce: bool
 
     @property
     def id(self) -> tuple[str, str]:
@@ -85,6 +87,7 @@ class Channel:
     message: str
     object: str
     status: str
+    actions: Mapping[str, str] | None
     order: str
     coalesce: bool
     fields: Mapping[str, Field]
@@ -164,6 +167,7 @@ def compile_channel(
         message=settings.message,
         object=settings.object,
         status=status,
+        actions={each: action for action, statuses in settings.actions.items() for each in statuses} or None,
         order=settings.order,
         coalesce=settings.coalesce,
         fields=fields,
@@ -200,7 +204,14 @@ def _lookup(channel: str, name: str, settings: LookUpSettings) -> Lookup:
         table: column for table in settings.reads if (column := keyed_by(settings.sql, table)) is not None
     }
     reads = {table: tuple(columns) for table, columns in settings.reads.items()}
-    return Lookup(channel, name, settings.key, settings.sql, settings.reverse, reads, keyed)
+    if settings.announce and not keyed:
+        raise MappingError(
+            f"channels.{channel}.lookups.{name} has announce, but its sql does not show which rows a change bears on; "
+            "end it with WHERE column = ANY(%(keys)s) on a column of a table in reads"
+        )
+    return Lookup(
+        channel, name, settings.key, settings.sql, settings.reverse, reads, keyed, settings.announce
+    )
 
 
 def _field(

@@ -16,7 +16,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from relay.capture.change import Change
+from relay.capture.rows import images_by
 from relay.errors import CaptureDegraded, DatabaseError, DatabaseUnreachable, RowInvalid
+from relay.routing.announce import announcements
 from relay.routing.assemble import Assembler, Known, Needs
 from relay.routing.causality import in_causal_order
 from relay.routing.channel import Channel, Lookup
@@ -65,15 +67,22 @@ class Preparer:
                 for table in lookup.reads:
                     self._readers.setdefault(table, []).append(lookup)
 
-    async def prepare(self, changes: Sequence[Change]) -> Prepared:
-        """What ``changes`` (in id order) mean for the channels."""
+    async def prepare(self, changes: Sequence[Change], *, replayed: bool = False) -> Prepared:
+        """What ``changes`` (in id order) mean for the channels.
+
+        ``replayed``: they have been prepared before, so what look-ups gave before them is not known any more.
+        """
         changes = in_causal_order(changes)
         flows = self._flows(changes)
-        before = Known(self._cache)
+        announced, unknown = await self._announced(changes)
+        before, prior = Known(self._cache), Known(self._cache)
         for assembler, rows in flows:
             before.recall(assembler.needs(row.old for row in rows if row.op == "delete"))
+        for assembler, rows in announced if not replayed else ():
+            prior.recall(assembler.needs(row.old for row in rows))
         scope_changes = self._void(changes)
         needs = [before.missing()]
+        needs += [assembler.needs(row.new for row in rows) for assembler, rows in announced]
         for assembler, rows in flows:
             needs.append(assembler.needs(row.new for row in rows))
             needs.append(assembler.needs(row.old for row in rows if row.op == "update"))
@@ -87,7 +96,11 @@ class Preparer:
                 events.append((row.serial, event))
                 if event.fault:
                     faults.append(Fault(event.channel, event.id, event.fault))
-        if len(flows) > 1:
+        for assembler, rows in announced:
+            # Where the earlier result is not known any more the old row is not either, and the whole row is told.
+            told = assembler.events(rows, known, prior, old_from=prior)
+            events += [(row.serial, event) for row, event in zip(rows, told, strict=True)]
+        if len(flows) + len(announced) > 1:
             places = {change.id: place for place, change in enumerate(changes)}
             events.sort(key=lambda placed: places[placed[0]])
         return Prepared(
@@ -97,7 +110,8 @@ class Preparer:
                 for change in changes
                 if change.op == "truncate"
                 for assembler in self._feeds.get(change.source, ())
-            ),
+            )
+            + unknown,
             scope_changes=scope_changes,
             faults=tuple(faults),
         )
@@ -128,6 +142,29 @@ class Preparer:
     async def reverse(self, lookup: Lookup, values: Sequence[Any]) -> Sequence[Any]:
         """The keys of ``lookup`` whose results hold one of ``values``, by its ``reverse`` query."""
         return await self._source.look_up_reverse(lookup.reverse, values)
+
+    async def _announced(
+        self, changes: Sequence[Change]
+    ) -> tuple[list[tuple[Assembler, list[RowChange]]], tuple[Truncation, ...]]:
+        """Updates of rows that did not change themselves; and channels of which any row may have changed so."""
+        told: list[tuple[Assembler, list[RowChange]]] = []
+        unknown: list[Truncation] = []
+        for each in announcements(self._readers, changes):
+            assembler = self._assemblers[each.lookup.channel]
+            channel = assembler.channel
+            if each.keys is None:
+                unknown.append(Truncation(channel.name, each.change.xid))
+            elif each.keys:
+                statement = images_by(channel.source, channel.columns[channel.source], each.lookup.key)
+                try:
+                    images = await self._source.look_up_reverse(statement, each.keys)
+                except (CaptureDegraded, DatabaseUnreachable):
+                    raise
+                except DatabaseError:
+                    unknown.append(Truncation(channel.name, each.change.xid))
+                else:
+                    told.append((assembler, each.updates(channel, images)))
+        return told, tuple(unknown)
 
     def _flows(self, changes: Sequence[Change]) -> list[tuple[Assembler, list[RowChange]]]:
         by_source: dict[str, list[RowChange]] = {}

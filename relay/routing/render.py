@@ -121,7 +121,7 @@ def _encode(channel: Channel, projection: Projection, event: PreparedEvent, verd
             # What a mask has taken away from view has no name any more.
             changed = tuple([name for name in event.changed(projection) if name in row])
             if projection.status in changed:
-                action = "status_changed"
+                action = _status_action(channel, row[projection.status])
                 previous = projection.shown(projection.status, event.old)
     return data.data(
         type=channel.message,
@@ -135,3 +135,10 @@ def _encode(channel: Channel, projection: Projection, event: PreparedEvent, verd
         previous_status=previous,
         membership=membership,
     )
+
+
+def _status_action(channel: Channel, status: Any) -> str:
+    """What a change of the status to ``status``, as it is shown, is called."""
+    if channel.actions is None:
+        return "status_changed"
+    return channel.actions.get(status, "updated") if isinstance(status, str) else "updated"

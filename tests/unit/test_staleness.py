@@ -10,7 +10,7 @@ from tests.support.routing import MEMBERS, PAYMENTS, change, channel, image
 
 TENANT = channel().lookups["tenant"]
 OF_PAYMENT = Lookup(
-    "disputes", "payment", "payment_id", "", "", {PAYMENTS: ("student_id",)}, {PAYMENTS: "id"}
+    "disputes", "payment", "payment_id", "", "", {PAYMENTS: ("student_id",)}, {PAYMENTS: "id"}, False
 )
 MEMBER = {"id": 50, "user_id": 7, "school_id": 1}
 
