@@ -25,3 +25,21 @@ async def test_what_is_committed_is_what_is_delivered(relays: int, server: Postg
     """Every subscriber gets every committed event it is entitled to once, row by row in order, and no other."""
     outcome = await storm(Plan.drawn(seed_of_this_run(), relays, seconds=12), server, tmp_path)
     assert not outcome.report, outcome.report
+
+
+async def test_what_postgres_forgets_is_taken_back(server: Postgres, tmp_path: Path) -> None:
+    """Where a crash takes commits along (synchronous_commit = off), who had been told of them is told to start over."""
+    plan = Plan.drawn(seed_of_this_run(), 2, seconds=12, crash_every=4, forgetful=True)
+    outcome = await storm(plan, server, tmp_path)
+    assert not outcome.report, outcome.report
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(("relays", "events"), [(1, 30_000), (2, 30_000), (3, 100_000)])
+async def test_it_stays_so_for_long(relays: int, events: int, server: Postgres, tmp_path: Path) -> None:
+    """So it is for 100,000 events and more, with many crashes."""
+    plan = Plan.drawn(seed_of_this_run(), relays, seconds=1200, events=events, writers=10, crash_every=15)
+    outcome = await storm(plan, server, tmp_path)
+    assert not outcome.report, outcome.report
+    assert outcome.events >= events

@@ -27,12 +27,14 @@ class Journal:
         """The server has said that they are committed. Not ``durable``: it may forget them in a crash."""
         events = list(events)
         self.committed += len(events)
-        self._write("committed" if durable else "forgettable", events)
+        if durable:
+            self._write("committed", events)
 
-    def commit_tag(self, tag: int) -> None:
+    def commit_tag(self, tag: int, *, durable: bool = True) -> None:
         """The same, for a statement that was a transaction of its own; its rows carry ``tag``."""
         self.committed += 1
-        self._write("tag", tag)
+        if durable:
+            self._write("tag", tag)
 
     def roll_back(self, events: Iterable[EventId]) -> None:
         """They were undone: by a rollback, to a savepoint, or because the transaction failed."""
@@ -46,10 +48,9 @@ class Journal:
 
 @dataclass
 class Records:
-    """The journal, read back: event -> when its commit was acknowledged (microseconds)."""
+    """The journal, read back. ``committed``: event -> when its commit was acknowledged (microseconds)."""
 
     committed: dict[EventId, int] = field(default_factory=dict)
-    forgettable: dict[EventId, int] = field(default_factory=dict)
     rolled_back: set[EventId] = field(default_factory=set)
     tags: set[int] = field(default_factory=set)
 
@@ -64,6 +65,5 @@ def read(path: Path) -> Records:
             elif what == "rolled_back":
                 records.rolled_back.update((id, stamp) for id, stamp in events)
             else:
-                known = records.committed if what == "committed" else records.forgettable
-                known.update(((id, stamp), at) for id, stamp in events)
+                records.committed.update(((id, stamp), at) for id, stamp in events)
     return records

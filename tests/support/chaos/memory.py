@@ -74,7 +74,6 @@ class Memory:
         self.channels = {name: Watched(name, filter) for name, filter in channels.items()}
         self.cursor: str | None = None
         self.views: dict[str, str] = {}
-        self.as_of: datetime | None = None
         self.faults: list[str] = []
         self.resyncs: dict[str, int] = {}
         self.repeated = 0
@@ -120,8 +119,6 @@ class Memory:
                 self.faults.append(f"unexpected: {frame}")
 
     def _checkpoint(self, frame: Frame) -> None:
-        as_of = datetime.fromisoformat(frame["as_of"])
-        self.as_of = max(self.as_of, as_of) if self.as_of else as_of
         if frame != self._checkpointed:
             for watched in self.channels.values():
                 watched.ids.clear()

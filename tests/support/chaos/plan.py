@@ -21,8 +21,8 @@ def seed_of_this_run() -> int:
 class Plan:
     """One storm. Writers end after ``seconds``, or sooner once ``events`` are committed.
 
-    ``crashes``: how often Postgres is killed. ``lossy``: the share of transactions that commit without waiting for
-    their WAL to be flushed.
+    ``crash_every``: seconds between kills of Postgres. ``forgetful``: it may then have forgotten commits, for writers
+    do not wait for theirs to be flushed (synchronous_commit = off).
     """
 
     seed: int
@@ -30,8 +30,8 @@ class Plan:
     seconds: float
     events: int = 10**9
     writers: int = 8
-    crashes: int = 1
-    lossy: float = 0.0
+    crash_every: float = 12
+    forgetful: bool = False
     settings: dict[str, str] = field(default_factory=dict)
 
     @classmethod

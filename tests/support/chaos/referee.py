@@ -111,17 +111,20 @@ async def read_outbox(database: Database) -> Outbox:
 
 
 def judge(
-    outbox: Outbox, records: Records, subscribers: Iterable[Subscriber], *, lossy: bool = False
+    outbox: Outbox, records: Records, subscribers: Iterable[Subscriber], *, forgetful: bool = False
 ) -> Iterator[str]:
-    """Everything that is wrong. ``lossy``: some commits were allowed to be forgotten in a crash."""
+    """Everything that is wrong. ``forgetful``: commits may have been forgotten in a crash."""
     yield from _writers(outbox, records)
     for subscriber in subscribers:
         memory = subscriber.memory
-        allowed = HARMLESS | (LOST if lossy else set())
+        allowed = HARMLESS | (LOST if forgetful else set())
         found = [f"resync for no good reason: {reason}" for reason in memory.resyncs if reason not in allowed]
         found += memory.faults
         for watched in memory.channels.values():
-            found += (f"{watched.name}: {wrong}" for wrong in _channel(outbox, records, watched, lossy=lossy))
+            found += (
+                f"{watched.name}: {wrong}"
+                for wrong in _channel(outbox, records, watched, forgetful=forgetful)
+            )
         found += _as_of(records, subscriber)
         yield from (f"{subscriber.name}: {wrong}" for wrong in found)
 
@@ -136,10 +139,11 @@ def _writers(outbox: Outbox, records: Records) -> Iterator[str]:
         yield f"{len(lost_tags)} committed statements left no event: {sorted(lost_tags)[:5]}"
 
 
-def _channel(outbox: Outbox, records: Records, watched: Watched, *, lossy: bool) -> Iterator[str]:
+def _channel(outbox: Outbox, records: Records, watched: Watched, *, forgetful: bool) -> Iterator[str]:
     expected = outbox.expected(watched)
     for life in watched.lives:
-        yield from _life(outbox, records, life, lossy=lossy)
+        # What was forgotten may have been told before; then there is another life after it.
+        yield from _life(outbox, records, life, invented=not forgetful or life is watched.life)
     told = {(each.id, each.at) for each in watched.life.seen}
     if len(watched.lives) == 1 and (missing := expected.keys() - told):
         yield f"{len(missing)} of {len(expected)} events were never delivered: {_first(missing, outbox)}"
@@ -156,18 +160,15 @@ def _channel(outbox: Outbox, records: Records, watched: Watched, *, lossy: bool)
             return
 
 
-def _life(outbox: Outbox, records: Records, life: Life, *, lossy: bool) -> Iterator[str]:
+def _life(outbox: Outbox, records: Records, life: Life, *, invented: bool) -> Iterator[str]:
     told = [(each.id, each.at) for each in life.seen]
     if len(set(told)) < len(told):
         twice = {each for each in told if told.count(each) > 1} if len(told) < 10_000 else set(told)
         yield f"{len(told) - len(set(told))} events came again after de-duplication: {_first(twice, outbox)}"
     if undone := records.rolled_back.intersection(told):
         yield f"{len(undone)} events of rolled-back transactions were delivered: {sorted(undone)[:5]}"
-    invented = set(told) - outbox.events.keys()
-    if lossy:
-        invented -= records.forgettable.keys()
-    if invented:
-        yield f"{len(invented)} events were delivered that are not committed: {sorted(invented)[:5]}"
+    if invented and (unknown := set(told) - outbox.events.keys()):
+        yield f"{len(unknown)} events were delivered that are not committed: {sorted(unknown)[:5]}"
 
 
 def _as_of(records: Records, subscriber: Subscriber) -> Iterator[str]:

@@ -25,6 +25,7 @@ from tests.support.chaos.scene import FILTERS, SECRET, Filter, prepare
 from tests.support.chaos.subscribers import Subscriber
 from tests.support.chaos.troubles import Troubles
 from tests.support.database import Database, create_database
+from tests.support.waiting import eventually
 
 __all__ = ["Outcome", "storm"]
 
@@ -69,6 +70,8 @@ async def _storm(plan: Plan, server: Postgres, database: Database, directory: Pa
             await _write(plan, database, directory)
             troubles.stop()
             await raging
+            for relay in fleet:
+                await eventually(relay.ready, within=CALM)
             until = await _now(database)
             for number, each in enumerate(subscribers):
                 each.finish(until, fleet[number % len(fleet)])
@@ -83,7 +86,7 @@ async def _storm(plan: Plan, server: Postgres, database: Database, directory: Pa
     records = journal.read(directory / "journal")
     await database.close()  # Postgres may have been killed since its connection was opened
     outbox = await read_outbox(database)
-    wrong += judge(outbox, records, subscribers, lossy=plan.lossy > 0)
+    wrong += judge(outbox, records, subscribers, forgetful=plan.forgetful)
     summary = _summary(plan, len(outbox.events), fleet, subscribers, troubles)
     print(summary)
     found = report(plan, wrong, subscribers, troubles, fleet) if wrong else ""
@@ -97,7 +100,7 @@ async def _write(plan: Plan, database: Database, directory: Path) -> None:
         "writers": plan.writers,
         "seconds": plan.seconds,
         "events": plan.events,
-        "lossy": plan.lossy,
+        "forgetful": plan.forgetful,
         "journal": str(directory / "journal"),
     }
     with (directory / "writers.log").open("wb") as log:

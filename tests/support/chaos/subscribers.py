@@ -48,6 +48,7 @@ class Subscriber:
         self.memory = Memory(channels)
         self.sessions = 0
         self.started = asyncio.Event()
+        self.finished = False
         self.diary: deque[tuple[float, int, int, Frame]] = deque(maxlen=50_000)
         self._dice = dice
         self._relays = relays
@@ -59,14 +60,9 @@ class Subscriber:
         self._never = asyncio.Event()
 
     def finish(self, until: datetime, relay: Relay) -> None:
-        """Stay connected to ``relay`` from the next session on, and end once everything before ``until`` is known."""
+        """Go to ``relay``, stay there, and end once a checkpoint says that everything before ``until`` is known."""
         self._last = relay
         self._until = until
-
-    @property
-    def finished(self) -> bool:
-        """Whether everything that it should wait for is known."""
-        return self._until is not None and self.memory.as_of is not None and self.memory.as_of > self._until
 
     async def run(self) -> None:
         """Until finished."""
@@ -129,6 +125,7 @@ class Subscriber:
             if self._last is not None:
                 if self._last is not relay:
                     return
+                self.finished = frame["type"] == "checkpoint" and self._told_all(frame)
                 continue
             if self.started.is_set() and frame["type"] in cut_at:
                 cut_after -= 1
@@ -136,6 +133,9 @@ class Subscriber:
                     return
             if time.monotonic() > deadline:
                 return
+
+    def _told_all(self, checkpoint: Frame) -> bool:
+        return self._until is not None and datetime.fromisoformat(checkpoint["as_of"]) > self._until
 
     def _moment(self) -> tuple[int, tuple[str, ...]]:
         """When to end a session: after so many messages of such types."""

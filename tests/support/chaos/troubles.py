@@ -44,23 +44,18 @@ class Troubles:
             (self._freeze_a_relay, 2),
             (self._end_a_session, 5),
         ]
-        crashes = self._crash_times()
         troubles, weights = zip(*ordinary, strict=True)
-        began = time.monotonic()
+        crash = time.monotonic() + self._dice.uniform(0.2, 0.7) * self._plan.crash_every
         while True:
             await self._pause(self._dice.uniform(0.2, 1.6))
             if self._over.is_set():
                 return
-            if crashes and time.monotonic() - began >= crashes[0]:
-                crashes.pop(0)
+            if time.monotonic() >= crash:
                 await self._crash_postgres()
+                crash += self._dice.uniform(0.7, 1.3) * self._plan.crash_every
             else:
                 (trouble,) = self._dice.choices(troubles, weights)
                 await trouble()
-
-    def _crash_times(self) -> list[float]:
-        share = self._plan.seconds / max(1, self._plan.crashes)
-        return [(number + self._dice.uniform(0.2, 0.7)) * share for number in range(self._plan.crashes)]
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

@@ -50,7 +50,7 @@ class Writer:
     """One connection that writes, and comes back when it is lost."""
 
     def __init__(
-        self, dsn: str, dice: random.Random, board: Board, day: Day, journal: Journal, lossy: float
+        self, dsn: str, dice: random.Random, board: Board, day: Day, journal: Journal, forgetful: bool
     ) -> None:
         self._dsn = dsn
         self._dice = dice
@@ -58,13 +58,15 @@ class Writer:
         self._board = board
         self._day = day
         self._journal = journal
-        self._lossy = lossy
+        self._durable = not forgetful
 
     async def run(self, *, hold: bool = False) -> None:
         """Write until the day is over. ``hold``: one transaction all the time instead of many."""
         while not self._day.over.is_set():
             try:
                 async with await psycopg.AsyncConnection.connect(self._dsn, autocommit=True) as connection:
+                    if not self._durable:
+                        await connection.execute("SET synchronous_commit = off")
                     if hold:
                         await self._hold(connection)
                     while not self._day.over.is_set():
@@ -90,15 +92,12 @@ class Writer:
     async def _statement(self, connection: Connection) -> None:
         tag = self._board.next()
         if await self._hand.act(connection, tag):
-            self._journal.commit_tag(tag)
+            self._journal.commit_tag(tag, durable=self._durable)
 
     async def _transaction(self, connection: Connection) -> None:
         tag = self._board.next()
         undone: set[EventId] = set()
         await connection.execute(f"BEGIN ISOLATION LEVEL {self._dice.choice(_ISOLATION)}")
-        durable = self._dice.random() >= self._lossy
-        if not durable:
-            await connection.execute("SET LOCAL synchronous_commit = off")
         present: set[EventId] = set()
         try:
             for _ in range(self._dice.choice((1, 1, 2, 3, 6))):
@@ -113,7 +112,7 @@ class Writer:
                 undone |= present
             else:
                 await connection.execute("COMMIT")
-                self._journal.commit(present, durable=durable)
+                self._journal.commit(present, durable=self._durable)
         except psycopg.Error:
             if not connection.closed:
                 undone |= present
@@ -146,7 +145,7 @@ class Writer:
             await self._day.pause(0.5)
         events = await _mine(connection)
         await connection.execute("COMMIT")
-        self._journal.commit(events)
+        self._journal.commit(events, durable=self._durable)
 
 
 async def _mine(connection: Connection) -> set[EventId]:
@@ -154,7 +153,7 @@ async def _mine(connection: Connection) -> set[EventId]:
 
 
 async def main(order: dict[str, Any]) -> None:
-    """Write as ordered: dsn, seed, writers, seconds, events, lossy, journal (a path)."""
+    """Write as ordered: dsn, seed, writers, seconds, events, forgetful, journal (a path)."""
     board, day = Board(), Day()
     with Path(order["journal"]).open("w") as out:
         journal = Journal(out)
@@ -177,7 +176,7 @@ async def main(order: dict[str, Any]) -> None:
             group.create_task(day.run(random.Random(f"{order['seed']} day")))
             for number in range(order["writers"]):
                 dice = random.Random(f"{order['seed']} writer {number}")
-                writer = Writer(order["dsn"], dice, board, day, journal, order["lossy"])
+                writer = Writer(order["dsn"], dice, board, day, journal, order["forgetful"])
                 group.create_task(writer.run(hold=number == 0))
 
 
