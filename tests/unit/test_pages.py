@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,23 @@ def test_the_shipped_dashboard_keeps_its_own_policy() -> None:
     for name in ("dashboard/app.js", "dashboard/style.css"):
         assert f'"{name}"' in text
         assert pages.find(f"/{name}") is not None
+
+
+def test_the_dashboard_asks_only_for_what_is_served() -> None:
+    """Whatever its page and its modules load is among the pages, and none of it is inline, which the policy forbids."""
+    pages = Pages(web_directory())
+    html = page_text(pages, "/")
+    assert "<style" not in html
+    assert re.findall(r"<script(?![^>]*\bsrc=)", html) == []
+    asked = ["/" + name for name in re.findall(r'(?:src|href)="([^":]+)"', html)]
+    for script in [name for name in asked if name.endswith(".js")]:
+        asked += ["/dashboard/" + name for name in re.findall(r'from "\./([^"]+)"', page_text(pages, script))]
+    assert len(asked) >= 3
+    assert [name for name in asked if pages.find(name) is None] == []
+
+
+def page_text(pages: Pages, path: str) -> str:
+    """The body of a page that is there."""
+    page = pages.find(path)
+    assert page is not None
+    return page.body.decode()

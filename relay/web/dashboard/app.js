@@ -1,11 +1,14 @@
 // The live page: connects, subscribes to every channel its token may see, and lists what comes.
 // It keeps its cursor in memory, so a lost connection loses no event.
 
-const SHOWN = 200;
+import { add, forget } from "./events.js";
+
 const FINAL = new Set([4001, 4003]);
 
 const $ = (id) => document.getElementById(id);
-const state = { token: "", socket: null, attempt: 0, timer: 0, cursor: null, views: {}, seen: new Set(), heard: 0 };
+const state = {
+  token: "", socket: null, attempt: 0, timer: 0, cursor: null, views: {}, seen: new Set(), heard: 0, silence: 20000,
+};
 
 function show(name, text) {
   $("state").dataset.state = name;
@@ -17,11 +20,17 @@ function notice(text) {
   $("notice").textContent = text || "";
 }
 
+const clock = (moment) => new Date(moment).toLocaleTimeString();
+
 function takeToken() {
   const found = /(?:^|[#&])token=([^&]+)/.exec(location.hash);
   if (!found) return "";
   history.replaceState(null, "", location.pathname + location.search);
-  return decodeURIComponent(found[1]);
+  try {
+    return decodeURIComponent(found[1]);
+  } catch {
+    return found[1]; // not an escape after all: let the relay judge it
+  }
 }
 
 function address() {
@@ -33,7 +42,12 @@ function address() {
 function connect() {
   clearTimeout(state.timer);
   show("waiting", "Connecting");
-  const socket = new WebSocket(address(), ["relay.v1", `bearer.${state.token}`]);
+  let socket;
+  try {
+    socket = new WebSocket(address(), ["relay.v1", `bearer.${state.token}`]);
+  } catch {
+    return refused("This is no token: it has characters that a token cannot have.");
+  }
   state.socket = socket;
   state.heard = Date.now();
   let reason = "";
@@ -48,12 +62,7 @@ function connect() {
   };
   socket.onclose = ({ code }) => {
     if (socket !== state.socket) return;
-    if (FINAL.has(code)) {
-      show("ended", "Disconnected");
-      notice(reason || "The token was refused.");
-      signIn();
-      return;
-    }
+    if (FINAL.has(code)) return refused(reason || "The token was refused.");
     // Full jitter: many pages that lost the same relay do not come back in the same second.
     const ceiling = Math.min(30000, 500 * 2 ** Math.min(state.attempt++, 6));
     show("waiting", reason ? `Reconnecting: ${reason}` : "Reconnecting");
@@ -61,23 +70,35 @@ function connect() {
   };
 }
 
+function refused(why) {
+  show("ended", "Not connected");
+  notice(why);
+  signIn();
+}
+
 function receive(socket, message) {
   switch (message.type) {
     case "welcome":
-      subscribe(socket, message.channels);
+      state.silence = 4000 * message.heartbeat_seconds;
+      welcome(socket, message.channels);
       break;
     case "subscribed":
-      state.attempt = 0;
       for (const [name, channel] of Object.entries(message.channels)) state.views[name] = channel.view;
       show("live", "Live");
       break;
+    case "unsubscribed":
+      // A failure of the moment: come back and ask again. What was taken away is gone, and said so.
+      if (message.reason === "snapshot_failed") socket.close(4000);
+      else notice(`${message.channels.join(", ")}: not streamed any more (${message.reason})`);
+      break;
     case "snapshot":
-      for (const row of [...message.rows].reverse()) add(message.channel, "snapshot", null, row);
+      for (const row of [...message.rows].reverse()) add(message.channel, { row });
       break;
     case "checkpoint":
+      state.attempt = 0;
       state.cursor = message.cursor;
       state.seen.clear();
-      $("as-of").textContent = `complete up to ${new Date(message.as_of).toLocaleTimeString()}`;
+      $("as-of").textContent = `complete up to ${clock(message.as_of)}`;
       break;
     case "resync":
       state.seen.clear();
@@ -85,26 +106,28 @@ function receive(socket, message) {
       break;
     case "capture_status":
       if (message.status === "ok") show("live", "Live");
-      else show("degraded", `Database not reachable since ${new Date(message.since).toLocaleTimeString()}`);
+      else show("degraded", `The database is not being read since ${clock(message.since)}`);
+      break;
+    case "token_expiring":
+      notice(`The token expires at ${clock(message.expires_at)}. Give a fresh one to stay connected.`);
+      signIn();
       break;
     case "error":
       notice(message.message);
       break;
-    case "metrics_update":
-    case "webhook_status":
-      break;
     case "withheld":
-      once(message) && add(message.channel, "withheld", null, null);
+      if (once(message)) add(message.channel, { action: "withheld: its row could not be read", timestamp: null });
       break;
     default:
-      if (message.data && once(message)) {
+      if (message.data?.action && once(message)) {
         const { action, changed, previous_status, ...rest } = message.data;
-        add(message.channel, message.membership || action, message.timestamp, Object.values(rest)[0]);
+        const [row] = Object.values(rest);
+        add(message.channel, { row, action: message.membership || action, previous_status, timestamp: message.timestamp });
       }
   }
 }
 
-function subscribe(socket, channels) {
+function welcome(socket, channels) {
   notice(channels.length ? "" : "This token may see no channel.");
   if (!channels.length) return;
   const request = { type: "subscribe", channels, snapshot: 20 };
@@ -115,28 +138,6 @@ function subscribe(socket, channels) {
 function once(message) {
   const key = `${message.channel} ${message.id}`;
   return !state.seen.has(key) && Boolean(state.seen.add(key));
-}
-
-function forget(channels) {
-  for (const row of [...$("events").rows]) if (channels.includes(row.dataset.channel)) row.remove();
-}
-
-function add(channel, action, timestamp, object) {
-  const row = document.createElement("tr");
-  row.dataset.channel = channel;
-  if (action === "snapshot") row.className = "snapshot";
-  const time = timestamp ? new Date(timestamp).toLocaleTimeString() : "";
-  for (const text of [time, channel, action]) row.insertCell().textContent = text;
-  const cell = row.insertCell();
-  for (const [key, value] of Object.entries(object || {})) {
-    const name = document.createElement("span");
-    name.textContent = key;
-    cell.append(name, ` ${typeof value === "object" ? JSON.stringify(value) : value}  `);
-  }
-  const events = $("events");
-  events.prepend(row);
-  while (events.rows.length > SHOWN) events.lastElementChild.remove();
-  $("empty").hidden = true;
 }
 
 function signIn() {
@@ -150,12 +151,13 @@ $("sign-in").addEventListener("submit", (event) => {
   $("token").value = "";
   $("sign-in").hidden = true;
   notice("");
-  connect();
+  if (state.socket?.readyState === WebSocket.OPEN) state.socket.send(JSON.stringify({ type: "auth", token: state.token }));
+  else connect();
 });
 
 function check() {
   // A phone that slept may hold a socket that is dead and does not know it.
-  if (state.socket?.readyState === WebSocket.OPEN && Date.now() - state.heard > 20000) state.socket.close(4000);
+  if (state.socket?.readyState === WebSocket.OPEN && Date.now() - state.heard > state.silence) state.socket.close(4000);
 }
 
 for (const name of ["visibilitychange", "pageshow", "online"]) addEventListener(name, check);
