@@ -123,8 +123,8 @@ async def tables(session: Session, sources: Iterable[str]) -> dict[str, Table]:
 async def check(session: Session, needs: Mapping[str, frozenset[str]], counted: Collection[str] = ()) -> None:
     """Compare the columns that the configuration ``needs``, by source, with what is there and what is watched.
 
-    ``counted`` are sources of aggregates, of which no change may be missed. Raises MappingError for the first thing that
-    is missing.
+    ``counted`` are sources of aggregates, of which no change may be missed. Raises MappingError for the first thing
+    that is missing.
     """
     try:
         rows = await session.fetch(queries.WATCHED)

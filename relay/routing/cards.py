@@ -27,8 +27,15 @@ ISSUERS: dict[str, tuple[tuple[tuple[str, str], ...], range | tuple[int, ...]]] 
     "JCB": ((("3528", "3589"),), range(16, 20)),
     "UnionPay": ((("62", "62"), ("81", "81")), range(16, 20)),
     "Maestro": (
-        (("5018", "5018"), ("5020", "5020"), ("5038", "5038"), ("5893", "5893"), ("6304", "6304"))
-        + (("6759", "6759"), ("6761", "6763")),
+        (
+            ("5018", "5018"),
+            ("5020", "5020"),
+            ("5038", "5038"),
+            ("5893", "5893"),
+            ("6304", "6304"),
+            ("6759", "6759"),
+            ("6761", "6763"),
+        ),
         range(13, 20),
     ),
     "Mir": ((("2200", "2204"),), range(16, 20)),
@@ -78,9 +85,12 @@ def _windows(text: str, groups: Sequence[tuple[int, int]]) -> Iterator[tuple[int
                 break
             # The Luhn formula (ISO/IEC 7812-1, annex B): the last digit, not doubled, makes the sum a multiple of ten.
             doubled = sums[stop % 2]
-            if stop - begin >= FEWEST_DIGITS and (doubled[stop] - doubled[begin]) % 10 == 0:
-                if _is_issued("".join(map(str, digits[begin:stop]))):
-                    yield start, groups[last][1]
+            if (
+                stop - begin >= FEWEST_DIGITS
+                and (doubled[stop] - doubled[begin]) % 10 == 0
+                and _is_issued("".join(map(str, digits[begin:stop])))
+            ):
+                yield start, groups[last][1]
 
 
 def _is_issued(digits: str) -> bool:
