@@ -11,8 +11,10 @@ from relay.routing.masks import ABSENT, Mask
 
 __all__ = ["UNSCANNED", "MaskedProjection", "Projection"]
 
-#: Where a row keeps the values that the last-line scan took something from: a mask shows less of them than a scan.
+#: Where a row keeps the values that the last-line scan took something from.
 UNSCANNED = "\x00unscanned"
+#: The masks that leave less of such a value than the scan does. The others leave nothing of it.
+_LEAST = frozenset({"last4", "hash", "redact"})
 
 
 class Projection:
@@ -73,7 +75,7 @@ class MaskedProjection(Projection):
     the key of ``hash``.
     """
 
-    __slots__ = ("_masks", "_plain")
+    __slots__ = ("_least", "_masks", "_plain")
 
     def __init__(
         self,
@@ -86,6 +88,7 @@ class MaskedProjection(Projection):
         kept = {name: kind for name, kind in fields.items() if names.get(name) != "drop"}
         super().__init__(kept, status)
         self._masks = {name: masks[name] for name in kept if name in masks}
+        self._least = frozenset(name for name, mask in names.items() if mask in _LEAST)
         self._plain = Projection({name: kind for name, kind in kept.items() if name not in masks})
         self.filterable = self._plain.filterable
         used = "hash" in names.values()
@@ -118,6 +121,8 @@ class MaskedProjection(Projection):
     def _masked(self, name: str, row: Row) -> Any:
         value, convert = row[name], self._wire[name]
         unscanned = row.get(UNSCANNED)
-        if unscanned is not None:
-            value = unscanned.get(name, value)
+        if unscanned is not None and name in unscanned:
+            if name not in self._least:
+                return ABSENT
+            value = unscanned[name]
         return self._masks[name](value if convert is None or value is None else convert(value))
