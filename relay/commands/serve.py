@@ -14,8 +14,9 @@ __all__ = ["register", "serving"]
 DESCRIPTION = """\
 Runs in the foreground and logs to standard error: JSON, or readable on a terminal.
 SIGTERM and Ctrl-C say goodbye to clients and end within server.drain_seconds.
-SIGHUP reads the config again: channels, policies and keys change at once, or stay as they
-are if something is wrong with the new ones. Addresses and limits need a restart.
+SIGHUP reads the config again: channels, policies, keys and most limits change at once, or
+stay as they are if something is wrong with the new ones. Addresses, capture and the
+database need a restart.
 
   relay serve --config /etc/relay/config.toml
 """
