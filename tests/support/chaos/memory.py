@@ -54,6 +54,8 @@ class Watched:
     lives: list[Life] = field(default_factory=lambda: [Life("from the beginning", whole=True)])
     rows: dict[Key, Frame] = field(default_factory=dict)
     ids: set[int] = field(default_factory=set)
+    #: Of ``ids``, what has to come again because the channel was resumed from before it.
+    owed: set[int] = field(default_factory=set)
 
     @property
     def life(self) -> Life:
@@ -65,16 +67,20 @@ class Watched:
         self.lives.append(Life(why, whole=False))
         self.rows.clear()
         self.ids.clear()
+        self.owed.clear()
 
 
 class Memory:
-    """One client. ``faults`` is what it was told that it should not have been."""
+    """One client. ``faults`` is what it was told that it should not have been, ``unsure`` the channels of which it has
+    events that never were: Postgres had lost them before a checkpoint spoke of them.
+    """
 
     def __init__(self, channels: dict[str, Filter | None]) -> None:
         self.channels = {name: Watched(name, filter) for name, filter in channels.items()}
         self.cursor: str | None = None
         self.views: dict[str, str] = {}
         self.faults: list[str] = []
+        self.unsure: set[str] = set()
         self.resyncs: dict[str, int] = {}
         self.repeated = 0
         #: (as_of in microseconds, number of events of each channel's present life seen by then), in order of arrival.
@@ -90,6 +96,12 @@ class Memory:
         for watched in self.channels.values():
             watched.forget("forgot everything")
 
+    def start_over(self, name: str) -> None:
+        """Forget one channel, so that its next subscription is not resumed."""
+        self.unsure.discard(name)
+        self.views.pop(name, None)
+        self.channels[name].forget("Postgres forgot")
+
     def connected(self) -> None:
         """A new connection: what was subscribed to on the last one counts only as far as a checkpoint said so."""
         self._subscribed = {}
@@ -103,7 +115,9 @@ class Memory:
                 self._checkpoint(frame)
             case "subscribed":
                 for name, given in frame["channels"].items():
-                    if not given["resumed"]:
+                    if given["resumed"]:
+                        self.channels[name].owed = set(self.channels[name].ids)
+                    else:
                         self.views.pop(name, None)
                 self._subscribed |= {name: given["view"] for name, given in frame["channels"].items()}
             case "resync":
@@ -121,6 +135,8 @@ class Memory:
     def _checkpoint(self, frame: Frame) -> None:
         if frame != self._checkpointed:
             for watched in self.channels.values():
+                if watched.owed:
+                    self.unsure.add(watched.name)
                 watched.ids.clear()
             self._checkpointed = frame
             self.cursor = frame["cursor"]
@@ -134,6 +150,7 @@ class Memory:
 
     def _event(self, watched: Watched, frame: Frame) -> None:
         id = int(frame["id"])
+        watched.owed.discard(id)
         if id in watched.ids:
             self.repeated += 1
             return

@@ -140,7 +140,9 @@ def _subscribers(plan: Plan, fleet: Sequence[Relay]) -> list[Subscriber]:
         ("forgetful with items", {"items": None, "postings": None, "payments": None}, {"forgetful": True}),
     ]
     return [
-        Subscriber(name, channels, plan.dice(f"subscriber {name}"), fleet, token, **more)
+        Subscriber(
+            name, channels, plan.dice(f"subscriber {name}"), fleet, token, may_lose=plan.forgetful, **more
+        )
         for name, channels, more in casts
     ]
 

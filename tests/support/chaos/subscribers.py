@@ -30,7 +30,8 @@ ROWS = 500
 class Subscriber:
     """One client application. ``diary`` are its last messages, for the report.
 
-    ``forgetful``: now and then it starts with nothing, or changes its filter.
+    ``forgetful``: now and then it starts with nothing, or changes its filter. ``may_lose``: Postgres may lose commits,
+    so events may have come that a replay does not repeat.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Subscriber:
         *,
         slow: bool = False,
         forgetful: bool = False,
+        may_lose: bool = False,
     ) -> None:
         self.name = name
         self.memory = Memory(channels)
@@ -53,6 +55,7 @@ class Subscriber:
         self._dice = dice
         self._relays = relays
         self._token = token
+        self._may_lose = may_lose
         self._slow = slow
         self._forgetful = forgetful
         self._until: datetime | None = None
@@ -114,6 +117,12 @@ class Subscriber:
                     memory.channels[name].forget("changed its filter")
             known = len(memory.faults)
             memory.feed(frame)
+            if memory.unsure:
+                if not self._may_lose:
+                    memory.faults.append(f"not repeated by a replay: events of {sorted(memory.unsure)}")
+                for name in list(memory.unsure):
+                    memory.start_over(name)
+                return
             memory.faults[known:] = [f"@{time.time():.3f} {fault}" for fault in memory.faults[known:]]
             if frame["type"] == "checkpoint":
                 self.started.set()
