@@ -8,6 +8,7 @@ checkpoint there is no position that goes with its rows. Rows are put in place b
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -38,11 +39,15 @@ class Delivery:
 
 @dataclass
 class Life:
-    """From one forgetting to the next. ``whole``: every row is known; else rows may be missing, or come late."""
+    """From one forgetting to the next. ``whole``: every row is known; else rows may be missing, or come late.
+
+    ``disorder``: (Unix time, what) of each event that cannot have come after what was known of its row.
+    """
 
     why: str
     whole: bool
     seen: list[Delivery] = field(default_factory=list)
+    disorder: list[tuple[float, str]] = field(default_factory=list)
 
 
 @dataclass
@@ -160,7 +165,8 @@ class Memory:
         watched.life.seen.append(Delivery(id, micros(frame["timestamp"]), action, key))
         wrong = self._out_of_order(watched, key, frame)
         if wrong:
-            self.faults.append(f"{watched.name} {key}: {wrong}; had {watched.rows.get(key)}, got {frame}")
+            told = f"{key} {wrong}; had {watched.rows.get(key)}, got {frame}"
+            watched.life.disorder.append((time.time(), told))
         if action == "deleted" or frame.get("membership") == "left":
             watched.rows.pop(key, None)
         else:

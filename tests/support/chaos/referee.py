@@ -143,7 +143,10 @@ def _channel(outbox: Outbox, records: Records, watched: Watched, *, forgetful: b
     expected = outbox.expected(watched)
     for life in watched.lives:
         # What was forgotten may have been told before; then there is another life after it.
-        yield from _life(outbox, records, life, invented=not forgetful or life is watched.life)
+        if life is watched.life or not forgetful:
+            yield from (f"@{at:.3f} {what}" for at, what in life.disorder)
+            yield from _invented(outbox, life)
+        yield from _life(outbox, records, life)
     told = {(each.id, each.at) for each in watched.life.seen}
     if len(watched.lives) == 1 and (missing := expected.keys() - told):
         yield f"{len(missing)} of {len(expected)} events were never delivered: {_first(missing, outbox)}"
@@ -160,15 +163,18 @@ def _channel(outbox: Outbox, records: Records, watched: Watched, *, forgetful: b
             return
 
 
-def _life(outbox: Outbox, records: Records, life: Life, *, invented: bool) -> Iterator[str]:
+def _invented(outbox: Outbox, life: Life) -> Iterator[str]:
+    if unknown := {(each.id, each.at) for each in life.seen} - outbox.events.keys():
+        yield f"{len(unknown)} events were delivered that are not committed: {_first(unknown, outbox)}"
+
+
+def _life(outbox: Outbox, records: Records, life: Life) -> Iterator[str]:
     told = [(each.id, each.at) for each in life.seen]
     if len(set(told)) < len(told):
         twice = {each for each in told if told.count(each) > 1} if len(told) < 10_000 else set(told)
         yield f"{len(told) - len(set(told))} events came again after de-duplication: {_first(twice, outbox)}"
     if undone := records.rolled_back.intersection(told):
         yield f"{len(undone)} events of rolled-back transactions were delivered: {sorted(undone)[:5]}"
-    if invented and (unknown := set(told) - outbox.events.keys()):
-        yield f"{len(unknown)} events were delivered that are not committed: {sorted(unknown)[:5]}"
 
 
 def _as_of(records: Records, subscriber: Subscriber) -> Iterator[str]:

@@ -115,7 +115,6 @@ class Subscriber:
             if frame["type"] == "subscribed" and "id" in frame:
                 for name in frame["channels"]:
                     memory.channels[name].forget("changed its filter")
-            known = len(memory.faults)
             memory.feed(frame)
             if memory.unsure:
                 if not self._may_lose:
@@ -123,7 +122,6 @@ class Subscriber:
                 for name in list(memory.unsure):
                     memory.start_over(name)
                 return
-            memory.faults[known:] = [f"@{time.time():.3f} {fault}" for fault in memory.faults[known:]]
             if frame["type"] == "checkpoint":
                 self.started.set()
             count += 1
