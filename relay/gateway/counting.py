@@ -1,8 +1,9 @@
 """Keeps the aggregates counted and their screens told: what takes time about them, and nothing that decides.
 
-Three loops. One counts in SQL what has to be counted, one room at a time, on a session of its own, so that neither the
-start of the relay nor anybody's snapshot waits for it. One tells the screens, at most four times a second. One sees to
-it that a poll happens when a minute of the database's clock begins, for then windows move although nothing was written.
+Four loops. One counts in SQL what has to be counted, one room at a time, on a session of its own, so that neither the
+start of the relay nor anybody's snapshot waits for it. One tells the screens, at most four times a second. One gives a
+sign of life where there was nothing to tell. And one sees to it that a poll happens when a minute of the database's
+clock begins, for then windows move although nothing was written.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import aclosing
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
@@ -37,6 +39,8 @@ AT_ONCE: Final = 3
 FIRST_PAUSE, LAST_PAUSE = 0.25, 30.0
 #: Seconds after the minute at which the clock is asked for, so that the answer is of the new one.
 AFTER_THE_MINUTE: Final = 0.01
+#: Seconds after which the clock is looked at again: it may be set.
+LOOK_SECONDS: Final = 5.0
 #: Polls that are waited for until one has seen everything a comparison was made with.
 PATIENCE: Final = 40
 
@@ -63,7 +67,7 @@ class Counting:
         try:
             aggregates.publish(batch)
         except Exception:  # numbers that cannot be counted must not end the stream of events
-            log.exception("aggregates failed")
+            log.exception("aggregates_failed")
             aggregates.recount("failed")
         self._up = True
         if batch.snapshot is not None:
@@ -89,6 +93,7 @@ class Counting:
             group.create_task(self._count_all())
             group.create_task(self._tell_all())
             group.create_task(self._tick())
+            group.create_task(self._touch_all())
 
     # Counting
 
@@ -171,11 +176,7 @@ class Counting:
             await self._news.wait()
             self._news.clear()
             for room in self._services.aggregates:
-                try:
-                    room.refresh()
-                except Exception:  # as above
-                    log.exception("aggregate failed", channel=room.aggregate.name)
-                    room.recount("failed")
+                self._guarded(room, room.refresh)
                 for some in sliced(room.owed()):
                     busy = [screen for screen in some if not room.tell(screen)]
                     if busy:  # they are told at the next turn, together with what will have changed by then
@@ -185,6 +186,22 @@ class Counting:
                     self._wanted.set()
             await asyncio.sleep(TELL_SECONDS)
 
+    async def _touch_all(self) -> None:
+        never = asyncio.Event()
+        while True:
+            await wait_for(never, self._services.settings.server.heartbeat_seconds)
+            for room in self._services.aggregates:
+                self._guarded(room, room.touch)
+            self._news.set()
+
+    @staticmethod
+    def _guarded(room: Room, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except Exception:  # as above
+            log.exception("aggregate_failed", channel=room.aggregate.name)
+            room.recount("failed")
+
     # The clock
 
     async def _tick(self) -> None:
@@ -192,7 +209,7 @@ class Counting:
         never = asyncio.Event()
         while True:
             if (left := self._left_of_the_minute()) > 0:
-                await wait_for(never, left)
+                await wait_for(never, min(left, LOOK_SECONDS))
                 continue
             try:
                 if self._services.aggregates.screens:

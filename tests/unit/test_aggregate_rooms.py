@@ -293,6 +293,38 @@ def test_another_aggregates_large_commit_holds_nothing_back() -> None:
     assert house.room.values["metrics"]["total_transactions_24h"] == 1
 
 
+def test_where_nothing_changes_there_is_a_sign_of_life() -> None:
+    """A touch says that the numbers hold for the present moment, or that they are still being counted; where something
+    was said since the last touch it says nothing, and it never puts a new moment on old numbers."""
+    house = House()
+    screen = house.watch()
+    told(screen)
+
+    def touch() -> list[Any]:
+        house.room.touch()
+        for each in house.room.owed():
+            house.room.tell(each)
+        return told(screen)
+
+    assert touch() == ["start"]
+    house.count()
+    house.publish()
+    told(screen)
+    assert touch() == []
+    house.now += timedelta(seconds=5)
+    house.aggregates.publish(house.batch())
+    assert touch() == [(False, {})]
+    assert house.room.as_of == house.now
+    house.aggregates.publish(house.batch(house.pay()))
+    ((_, metrics),) = touch()
+    assert metrics["total_transactions_24h"] == 1
+    house.now += timedelta(seconds=5)
+    house.aggregates.publish(house.batch(house.pay(2), lagging=frozenset({PAYMENTS})))
+    touch()
+    assert touch() == [(False, {})]
+    assert house.room.as_of == house.now - timedelta(seconds=5)
+
+
 def test_a_reload_keeps_what_is_declared_as_before() -> None:
     """An aggregate that did not change keeps numbers and screens; one that did begins anew, without screens."""
     house = House()

@@ -50,6 +50,7 @@ class Room:
         self._published: tuple[Snapshot, datetime] | None = None
         self._settled = False
         self._moved = False
+        self._spoke = False
         self._screens: dict[Screen, int] = {}
         self._bundles: dict[int, Bundle] = {}
         self._audits: list[Audit] = []
@@ -81,7 +82,7 @@ class Room:
         self._settled = False
         self.reason = reason
         self.recounts += 1
-        self._bundles.clear()
+        self._renew()
         self._screens = dict.fromkeys(self._screens, NOTHING)
         for audit in self._audits:
             audit.void = True
@@ -131,11 +132,33 @@ class Room:
             return
         self._moved = False
         self.reason = ""
-        self._bundles.clear()
+        self._renew()
         if self._sheet is None:
             self._sheet = Sheet(self.aggregate.name, self.aggregate.message, values, as_of)
         else:
             self._sheet.update(values, as_of)
+
+    def touch(self) -> None:
+        """A sign of life, where nothing was said since the last one: that nothing changed, or is still being counted.
+
+        A screen that shows nothing else would take its connection for dead, and could not tell how old its numbers are.
+        """
+        self.refresh()
+        if not self._spoke:
+            self._renew()
+            if self._sheet is None:
+                self._screens = dict.fromkeys(self._screens, NOTHING)
+            else:
+                # In the middle of a large commit it is the old moment that the numbers are of.
+                current = self._settled and self._published is not None
+                as_of = self._published[1] if current and self._published else self._sheet.as_of
+                self._sheet.update(self._sheet.values, as_of)
+        self._spoke = False
+
+    def _renew(self) -> None:
+        """There is something new to tell."""
+        self._bundles.clear()
+        self._spoke = True
 
     @property
     def values(self) -> Values | None:
