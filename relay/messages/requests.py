@@ -93,6 +93,17 @@ _BY_TYPE: Mapping[str, type[Request]] = {
     model.model_fields["type"].default: model for model in CLIENT_MESSAGES
 }
 
+#: What each field may hold, for whoever sent something else.
+_MUST_BE: Mapping[str, str] = {
+    "id": "a string of up to 128 characters, or an integer",
+    "token": "a string",
+    "channels": f"a list of 1 to {CHANNELS} channel names",
+    "filters": "an object with a filter for each channel",
+    "snapshot": f"an integer from 0 to {SNAPSHOT_ROWS}",
+    "since": "a string: the cursor of a checkpoint",
+    "views": "an object with the view of each channel, as subscribed told it",
+}
+
 
 def parse(text: bytes | str) -> Auth | Subscribe | Unsubscribe | Ping:
     """The request in one text message. Raises BadRequest, whose text names the field and never repeats a
@@ -115,8 +126,10 @@ def parse(text: bytes | str) -> Auth | Subscribe | Unsubscribe | Ping:
         return model.model_validate(value)  # type: ignore[return-value]  # one of the four, by construction
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = _short(str(first["loc"][0])) if first["loc"] else ""
-        raise BadRequest("invalid_request", f"{kind}.{where}: {first['msg']}", id=known_id) from None
+        field = str(first["loc"][0])
+        raise BadRequest(
+            "invalid_request", f"{kind}.{field} must be {_MUST_BE[field]}", id=known_id
+        ) from None
 
 
 def _short(name: str) -> str:

@@ -103,12 +103,19 @@ def test_an_unknown_type_is_named_and_keeps_its_id() -> None:
     ],
 )
 def test_a_wrong_field_is_named_and_its_value_is_not_repeated(message: dict[str, Any], field: str) -> None:
-    """A field of the wrong type is an ``invalid_request`` that names type and field and no value."""
+    """A field of the wrong type is an ``invalid_request`` that names type, field and what it takes, and no value."""
     bad = refused(json.dumps(message))
     assert bad.code == "invalid_request"
     assert bad.message is not None
-    assert bad.message.startswith(f"{message['type']}.{field}: ")
+    assert bad.message.startswith(f"{message['type']}.{field} must be a")
+    assert "Input" not in bad.message
     assert "secret" not in bad.message
+
+
+def test_every_field_says_what_it_takes() -> None:
+    """No field of a request can be wrong without a sentence about it."""
+    fields = {name for model in requests.CLIENT_MESSAGES for name in model.model_fields} - {"type"}
+    assert fields == set(requests._MUST_BE)
 
 
 def test_a_token_is_not_shown_by_its_request() -> None:
