@@ -168,6 +168,13 @@ class Session:
         timer = asyncio.get_running_loop().call_later(seconds, self.abort)
         try:
             yield
+        except psycopg.Error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                # The cancel of one statement may arrive late and strike the next, a rollback most of all. An error
+                # in place of the cancellation would be dealt with, and whoever cancelled would wait for ever.
+                raise asyncio.CancelledError from None
+            raise
         finally:
             timer.cancel()
 
