@@ -119,7 +119,9 @@ RESYNC_REASONS = {
     "unreadable_row": "an event of the channel could not be read",
     "capture_changed": "the capture of the table was interrupted or changed",
     "truncated": "the table was emptied with TRUNCATE",
-    "overflow": "more events came during the snapshot than the relay holds",
+    "overflow": "more events came at once than the relay holds",
+    "overtaken": "what happened meanwhile made the snapshot or replay on its way worthless",
+    "reconnected": "the connection to the database was lost, and what was on its way with it",
 }
 
 #: The word in ``recount.reason``, beside those of ``resync`` that tell of a broken history.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from relay import jsontext
+from relay.messages.codes import CODES, RESYNC_REASONS, UNSUBSCRIBED_REASONS
 
 __all__ = ["Client", "Frame", "connected"]
 
@@ -33,6 +34,7 @@ class Client:
         """The next message from the socket. Raises ConnectionClosed."""
         frame: Frame = jsontext.decode(await self.socket.recv())
         self.frames.append(frame)
+        _documented(frame)
         return frame
 
     async def take(
@@ -71,6 +73,15 @@ class Client:
     def of(self, *types: str) -> list[Frame]:
         """Every message so far of one of ``types``."""
         return [frame for frame in self.frames if frame["type"] in types]
+
+
+def _documented(frame: Frame) -> None:
+    """Every word that clients are given for a reason is in the one table, and so in docs/protocol.md."""
+    words: Mapping[str, Collection[str]] = {"resync": RESYNC_REASONS, "unsubscribed": UNSUBSCRIBED_REASONS}
+    if (known := words.get(frame["type"])) is not None:
+        assert frame["reason"] in known, frame["reason"]
+    if frame["type"] in ("error", "goodbye"):
+        assert frame["code"] in CODES, frame["code"]
 
 
 @contextlib.asynccontextmanager
