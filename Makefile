@@ -24,7 +24,7 @@ test-15: $(VENV)/.dev  ## Run what touches Postgres on Debian's PostgreSQL 15
 test-long: $(VENV)/.dev  ## Run the long property test too: 100,000 events, crashes, reconnects
 	@$(PYTEST) -m long
 
-bench: $(VENV)/.dev  ## Measure, and print the tables of the README
+bench: $(VENV)/.dev  ## Measure, and print the tables of docs/benchmarks.md
 	@$(BIN)/python -m bench
 
 lint: $(VENV)/.dev  ## Check style, types, and that imports only go up the house
