@@ -5,6 +5,7 @@ Those rooms count in plain attributes, because code that decides has no business
 
 from __future__ import annotations
 
+from collections import Counter as Counted
 from collections import defaultdict
 from datetime import datetime
 
@@ -37,8 +38,9 @@ class Mirror:
     def published(self, batch: Batch, prepared: Prepared, now: datetime) -> None:
         """``batch`` has been handed to the sockets at ``now``."""
         metrics.observe_delivery((change.at for change in batch.changes), now)
-        for change in batch.changes:
-            metrics.events_total.labels(change.source).inc()
+        # Labels cost more than counting, and a large commit has a million changes of one source.
+        for source, count in Counted(change.source for change in batch.changes).items():
+            metrics.events_total.labels(source).inc(count)
         for channel, field in prepared.removals:
             metrics.scrubbed_total.labels(channel, field).inc()
         for fault in prepared.faults:

@@ -8,7 +8,7 @@ import json
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
@@ -84,6 +84,7 @@ class FakeServices:
     authenticator: Authenticator
     limits: Limits
     tasks: Tasks
+    aggregates: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(screens=0))
 
 
 @dataclass
