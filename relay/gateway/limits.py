@@ -166,6 +166,8 @@ class Seat:
 
     def claim(self, subject: str, now: float) -> Refusal | None:
         """Count this connection for ``subject``, once; or say why that is one too many."""
+        if self._left:
+            return None  # gone while its token was being checked: it would never be given back
         refusal = self._limits._claim(subject, now)
         if refusal is None:
             self._subject = subject

@@ -122,6 +122,17 @@ def test_one_subject_has_its_number_and_its_rate() -> None:
     assert again.code == "connecting_too_often"
 
 
+def test_who_has_left_claims_nothing() -> None:
+    """A client that hung up while its token was being checked does not count for its subject ever after."""
+    limits = Limits(LimitSettings(connections_per_subject=1))
+    gone = seat(limits)
+    gone.leave()
+    assert gone.claim("ada", 0.0) is None
+    gone.leave()
+    assert seat(limits).claim("ada", 0.0) is None
+    assert limits.taken == 1
+
+
 def test_a_few_bad_tokens_are_forgiven() -> None:
     """An address is told about its first bad tokens of a minute and then no more."""
     limits = Limits(LimitSettings(bad_tokens_per_minute_per_address=2))
