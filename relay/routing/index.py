@@ -65,10 +65,14 @@ class Index(Generic[G]):
 
 
 def _values(field: str, new: Row | None, old: Row | None) -> Iterable[Hashable]:
-    if new is None or old is None or new[field] == old[field]:
+    if new is None or old is None:
         row = new if new is not None else old
         return _scalars(row[field]) if row is not None else ()
-    return (*_scalars(new[field]), *_scalars(old[field]))
+    after, before = new[field], old[field]
+    # Equal is not enough: True == 1, which in JSON are two values.
+    if after is before or (after == before and isinstance(after, str)):
+        return _scalars(after)
+    return (*_scalars(after), *_scalars(before))
 
 
 def _scalars(value: object) -> Iterable[Hashable]:

@@ -75,3 +75,12 @@ def test_no_match_is_ever_missed(filters: list[Any], new: dict[str, Any], old: d
         if each.wants(new) or (old is not None and each.wants(old))
     }
     assert matching <= set(index.candidates(new, old))
+
+
+def test_true_and_one_are_two_values() -> None:
+    """A JSON value that goes from true to 1 concerns those who asked for either, though Python calls them equal."""
+    flags = channel(fields={"id": {"column": "id"}, "flag": {"column": "note", "type": "json"}})
+    index: Index[str] = Index()
+    index.add("true", view(flags, {"flag": True}))
+    index.add("one", view(flags, {"flag": {"in": [1]}}))
+    assert set(index.candidates({"id": 1, "flag": 1}, {"id": 1, "flag": True})) == {"true", "one"}
