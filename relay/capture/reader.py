@@ -5,7 +5,7 @@ when the batch has been handed on, so that a failure on the way repeats rather t
 
     poll()   the main stream: one statement. If more became visible than fits in a chunk, nothing is published;
              the interval is kept as ``overflow``
-    scout()  finds out which sources an overflow is about, and makes them a lane
+    scout()  finds out which sources an overflow is about, and makes each a lane
     step()   one piece of one lane: a window of ids of its large commit, or, when that is done, its catching up with
              the main stream, after which the lane is gone
 """
@@ -20,6 +20,7 @@ from uuid import UUID
 from relay.capture import change, queries
 from relay.capture.change import Change
 from relay.capture.cursor import Witness
+from relay.capture.extents import extents
 from relay.capture.session import Row, Session
 from relay.capture.snapshot import Snapshot
 from relay.capture.state import Lane, State, interval
@@ -29,8 +30,6 @@ __all__ = ["Found", "Reader", "begin"]
 
 # A window of ids grows while it finds little, up to so many chunks.
 _WIDEST = 16
-# Looking through an overflow takes as long as it is large; a dead link is noticed by the keepalives before that.
-_SCOUT_DEADLINE = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +99,12 @@ class Reader:
         """
         state = self.state
         assert state.overflow is not None
-        params = interval(state.prev, state.overflow) | {"lagging": sorted(state.lagging)}
-        rows = await session.fetch(queries.SCOUT, params, deadline=_SCOUT_DEADLINE)
+        found = await extents(session, state.prev, state.overflow)
+        # The shortest first: most sources of a large commit have a few rows in it.
         lanes = [
             Lane(source, state.prev).towards(state.overflow, first, last, self._chunk)
-            for source, first, last, _ in sorted(rows, key=lambda row: row[3])
-            if source in self._sources
+            for source, (first, last) in sorted(found.items(), key=lambda item: item[1][1] - item[1][0])
+            if source in self._sources - state.lagging
         ]
         self.state = replace(state, prev=state.overflow, overflow=None, lanes=(*lanes, *state.lanes))
 
@@ -147,7 +146,8 @@ class Reader:
         rows = await session.fetch(queries.INTERVAL, between | {"limit": self._chunk + 1})
         if len(rows) <= self._chunk:
             return self._found(rows, turned.with_lane(lane, None), self.as_of)
-        ((first, last),) = await session.fetch(queries.EXTENT, between, deadline=_SCOUT_DEADLINE)
+        found = await extents(session, lane.base, target)
+        first, last = found.get(lane.source, (0, -1))
         return self._part([], turned, lane, lane.towards(target, first, last, self._chunk))
 
     @property

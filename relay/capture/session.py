@@ -199,9 +199,10 @@ def _settings(role: str) -> dict[str, str]:
     reads = role == "read"
     return {
         "idle": f"{GATE_IDLE_SECONDS}s" if role == "gate" else "0",
-        # The poll has one good plan, by the indexes; one made while the outbox was empty would read or sort all of it.
+        # The poll has one good plan, by the indexes; one made while the outbox was empty would read or sort all of it,
+        # or go through every index entry of a large commit for the first thousand rows.
         "plans": "force_generic_plan" if reads else "auto",
-        "seqscan": "off" if reads else "on",
+        "scans": "off" if reads else "on",
     }
 
 
