@@ -17,6 +17,7 @@ import structlog
 from relay import metrics
 from relay.errors import DatabaseError
 from relay.gateway.connection import Connection
+from relay.messages.frames import Pong
 
 if TYPE_CHECKING:
     from relay.gateway.services import Services
@@ -31,6 +32,9 @@ SLICE = 500
 #: after 60.
 PING_SECONDS = 20.0
 SILENCE_SECONDS = 50.0
+
+#: For who may have no checkpoint yet.
+ALIVE = Pong().encode()
 
 T = TypeVar("T")
 
@@ -87,7 +91,7 @@ class Heartbeat:
         waiting = 0
         for some in sliced(self._connections()):
             live = [connection for connection in some if not connection.ended]
-            self._services.hub.heartbeat([connection.subscriber for connection in live])
+            self._services.hub.heartbeat([connection.subscriber for connection in live], alive=ALIVE)
             for connection in live:
                 waiting += connection.pulse(ping=ping, silent_since=silent_since)
             await asyncio.sleep(0)

@@ -242,11 +242,11 @@ class Hub:
         subscriber.last = self.position.checkpoint
         return subscriber.last
 
-    def heartbeat(self, subscribers: Iterable[Subscriber]) -> None:
-        """Give each of ``subscribers`` its checkpoint, if it may have one now."""
+    def heartbeat(self, subscribers: Iterable[Subscriber], *, alive: bytes | None = None) -> None:
+        """Give each of ``subscribers`` its checkpoint if it may have one, else ``alive``, a sign that it is there."""
         bundles: dict[bytes, Bundle] = {}
         for subscriber in subscribers:
-            frame = self.checkpoint_for(subscriber)
+            frame = self.checkpoint_for(subscriber) or (alive if subscriber.subscriptions else None)
             if frame is not None:
                 bundle = bundles.get(frame) or bundles.setdefault(frame, Bundle((frame,)))
                 if not subscriber.outlet.offer(bundle):

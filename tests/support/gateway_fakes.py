@@ -52,7 +52,7 @@ class FakeHub:
         bundle = Bundle(messages)
         self.subscribers = [outlet for outlet in self.subscribers if outlet.offer(bundle)]
 
-    def heartbeat(self, subscribers: Sequence[Connection]) -> None:
+    def heartbeat(self, subscribers: Sequence[Connection], *, alive: bytes) -> None:
         self.beats.append(list(subscribers))
         assert self.position is not None
         bundle = Bundle([Checkpoint(cursor=self.position.cursor, as_of=self.position.as_of).encode()])

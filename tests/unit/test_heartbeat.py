@@ -50,7 +50,7 @@ class Hub:
     def __init__(self) -> None:
         self.slices: list[int] = []
 
-    def heartbeat(self, subscribers: list[Any]) -> None:
+    def heartbeat(self, subscribers: list[Any], *, alive: bytes) -> None:
         self.slices.append(len(subscribers))
 
 

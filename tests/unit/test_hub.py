@@ -216,6 +216,20 @@ def test_checkpoints_do_not_speak_for_a_lagging_source() -> None:
     assert kept.messages[-1]["cursor"] == late.messages[-1]["cursor"] == "done"
 
 
+def test_where_there_is_no_checkpoint_there_is_a_sign_of_life() -> None:
+    """Whoever subscribed in the middle of a large commit would take minutes of silence for a dead connection."""
+    stage = Stage()
+    stage.publish(lagging=frozenset({PAYMENTS}))
+    outlet, subscriber = stage.subscriber(view(PAYMENT))
+    idle, bystander = stage.subscriber()
+    stage.hub.heartbeat([subscriber, bystander], alive=b'{"type":"pong"}')
+    assert [each["type"] for each in outlet.messages] == ["pong"]
+    assert idle.messages == []
+    stage.publish()
+    stage.hub.heartbeat([subscriber], alive=b'{"type":"pong"}')
+    assert [each["type"] for each in outlet.messages] == ["pong", "checkpoint"]
+
+
 def test_a_checkpoint_never_speaks_of_less_than_was_sent() -> None:
     """A snapshot that shows more than has been published brings its checkpoint once as much is published.
 
