@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from relay.capture.batch import Gap
-from relay.routing.event import Prepared
+from relay.routing.event import Prepared, ScopeChange
 from relay.routing.view import View
 
 __all__ = ["ROW_UNKNOWN", "Break", "breaks", "gap_break"]
@@ -30,12 +30,30 @@ def breaks(view: View, prepared: Prepared) -> Iterator[Break]:
     """All that ``prepared`` makes void for ``view``."""
     name = view.channel.name
     for change in prepared.scope_changes:
-        if change.channel == name and change.lookup in view.lookups:
+        if change.channel == name and change.lookup in view.lookups and _may_move(view, change):
             # Whatever a snapshot shows: its rows may have been chosen by what look-ups gave before.
             yield Break("scope_changed", change.xid, curable=False)
     for truncation in prepared.truncations:
         if truncation.channel == name:
             yield Break("truncated", truncation.xid, curable=True)
+
+
+def _may_move(view: View, change: ScopeChange) -> bool:
+    """Whether rows may have come into the view's scope, or gone from it, because a look-up's results changed.
+
+    Not if each condition on the look-up asks for an overlap with values of which none came or went.
+    """
+    values = change.values
+    if values is None:
+        return True
+    for one in view.scope.conditions:
+        field = view.channel.fields[one.field]
+        if field.lookup == change.lookup:
+            known = values.get(field.lookup_column)
+            plain = not (field.map or field.keys or field.default is not None)
+            if known is None or not plain or one.op != "overlaps" or not known.isdisjoint(one.keys or ()):
+                return True
+    return False
 
 
 def gap_break(view: View, gap: Gap | None) -> str | None:

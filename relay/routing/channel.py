@@ -19,6 +19,7 @@ from relay.errors import MappingError
 from relay.messages.fields import KINDS, FieldType, base_type, kind_of_column, may_be_text, plain
 from relay.routing.filters import ANY_OF
 from relay.routing.lookup_keys import keyed_by
+from relay.routing.lookup_values import gathered
 from relay.routing.needs import channel_needs
 from relay.routing.projection import Projection
 
@@ -54,8 +55,9 @@ class Lookup:
     """One declared look-up. ``reads`` maps each table it reads to the columns that matter.
 
     ``keyed_by`` maps a table to its column that holds the look-up's key, where the SQL proves that a row of the table
-    bears on that key alone; a change in a table that is missing here may bear on any key. ``announce``: a result that
-    changes is told as an update of the rows it belongs to.
+    bears on that key alone; a change in a table that is missing here may bear on any key. ``gathered`` maps a table to
+    those columns of the result that are lists of the values of one of its columns. ``announce``: a result that changes
+    is told as an update of the rows it belongs to.
     """
 
     channel: str
@@ -66,6 +68,7 @@ class Lookup:
     reads: Mapping[str, tuple[str, ...]]
     keyed_by: Mapping[str, str]
     announce: bool
+    gathered: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def id(self) -> tuple[str, str]:
@@ -210,7 +213,15 @@ def _lookup(channel: str, name: str, settings: LookUpSettings) -> Lookup:
             "end it with WHERE column = ANY(%(keys)s) on a column of a table in reads"
         )
     return Lookup(
-        channel, name, settings.key, settings.sql, settings.reverse, reads, keyed, settings.announce
+        channel,
+        name,
+        settings.key,
+        settings.sql,
+        settings.reverse,
+        reads,
+        keyed,
+        settings.announce,
+        gathered(settings.sql, reads),
     )
 
 

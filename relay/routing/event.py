@@ -10,7 +10,10 @@ from typing import Any, Literal
 from relay.routing.conditions import Row
 from relay.routing.projection import UNSCANNED, Projection
 
-__all__ = ["Fault", "Prepared", "PreparedEvent", "PreparedRows", "ScopeChange", "Truncation"]
+__all__ = ["Fault", "Prepared", "PreparedEvent", "PreparedRows", "ScopeChange", "Truncation", "Values"]
+
+#: Column of a look-up's result -> elements.
+Values = Mapping[str, frozenset[Any]] | None
 
 
 class PreparedEvent:
@@ -95,11 +98,16 @@ class PreparedEvent:
 
 @dataclass(frozen=True, slots=True)
 class ScopeChange:
-    """A look-up may give other results than before for rows that subscribers hold already."""
+    """A look-up may give other results than before for rows that subscribers hold already.
+
+    ``values``: in these columns of its result no other elements can have come or gone. In a column that is missing
+    anything may have; None: in all of them.
+    """
 
     channel: str
     lookup: str
     xid: int
+    values: Values = None
 
 
 @dataclass(frozen=True, slots=True)

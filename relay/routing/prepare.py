@@ -26,7 +26,7 @@ from relay.routing.coalesce import RowChange, fold, row_changes
 from relay.routing.event import Fault, Prepared, PreparedEvent, PreparedRows, ScopeChange, Truncation
 from relay.routing.lookups import LookupCache, LookupId, results
 from relay.routing.rows import LOOKUP_FAILED
-from relay.routing.staleness import keys_touched, moves_scope, touches
+from relay.routing.staleness import keys_touched, moves_scope, together, touches, values_touched
 
 __all__ = ["LookupSource", "Preparer"]
 
@@ -187,7 +187,10 @@ class Preparer:
                 keys = keys_touched(lookup, change)
                 known = keys is not None and any(self._cache.get(lookup.id, key)[0] for key in keys)
                 if moves_scope(lookup, change, known):
-                    moved[lookup.id, change.xid] = ScopeChange(lookup.channel, lookup.name, change.xid)
+                    values = values_touched(lookup, change)
+                    if (other := moved.get((lookup.id, change.xid))) is not None:
+                        values = together(values, other.values)
+                    moved[lookup.id, change.xid] = ScopeChange(*lookup.id, change.xid, values)
                 self._cache.drop(lookup.id, keys)
         self._unannounced |= moved
         return tuple(moved.values())

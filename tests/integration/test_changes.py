@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import structlog
@@ -90,6 +91,32 @@ async def test_a_student_who_changes_school_is_a_resync_for_scoped_subscribers(
         await enrol(database, user, 1)
         await client.take("resync")
         assert ids(await client.take("snapshot")) == [str(payment)]
+
+
+async def test_a_student_who_changes_school_disturbs_no_other_school(
+    database: Database, running: RunningRelay
+) -> None:
+    """The old school and the new one start over; whoever sees neither goes on as if nothing had been."""
+    user = await student(database, school=1)
+    other = await pay(database, await student(database, "other@example.com", school=3))
+    await pay(database, user)
+    await running.settle()
+    async with contextlib.AsyncExitStack() as stack:
+        owners = []
+        for school in (1, 2, 3):
+            token = running.token({"role": "school_owner", "school_ids": [school]}, subject=f"owner {school}")
+            client = await stack.enter_async_context(connected(running.url, token))
+            await client.send("subscribe", channels=["transactions", "disputes"], snapshot=10)
+            await client.take("checkpoint")
+            owners.append(client)
+        await database.execute("UPDATE accounts_schoolmembership SET school_id = 2 WHERE user_id = %s", user)
+        for client, rows in zip(owners, (0, 1), strict=False):
+            assert sorted((await client.take("resync"))["channels"]) == ["disputes", "transactions"]
+            frames = [await client.take("snapshot"), await client.take("snapshot")]
+            assert sum(len(frame["rows"]) for frame in frames) == rows
+        await move(database, other, "failed")
+        await told(owners[2], other)
+        assert owners[2].of("resync") == []
 
 
 async def test_a_change_nobody_is_shown_is_not_sent(database: Database, running: RunningRelay) -> None:

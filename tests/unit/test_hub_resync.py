@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -167,3 +168,40 @@ def test_news_reach_everybody() -> None:
     outlets = [stage.subscriber()[0], stage.subscriber(view(PAYMENT))[0]]
     stage.hub.capture_status(b'{"type":"capture_status"}')
     assert [told(outlet.messages) for outlet in outlets] == [[("capture_status",)]] * 2
+
+
+@pytest.mark.parametrize(
+    ("scope", "concerned"),
+    [
+        ({"school_ids": {"overlaps": [10]}}, True),
+        ({"school_ids": {"overlaps": [11, 30]}}, True),
+        ({"school_ids": {"overlaps": [20, 30]}}, False),
+        ({"school_ids": {"overlaps": []}}, False),
+        ({"school_ids": {"overlaps": [20]}, "status": {"eq": "pending"}}, False),
+        ({"school_ids": {"overlaps": [20], "is_null": False}}, True),
+        ({"school_ids": {"contains": 20}}, True),
+        ({"school_ids": {"is_null": True}}, True),
+    ],
+)
+def test_a_changed_scope_concerns_those_who_see_what_changed(scope: Any, concerned: bool) -> None:
+    """A student who goes from one school to another is a resync for these two; others are not disturbed."""
+    stage = Stage()
+    outlet, _ = stage.subscriber(view(PAYMENT, None, scope))
+    stage.publish(change(1, "update", MEMBER | {"school_id": 11}, MEMBER, source=MEMBERS))
+    assert resynced(outlet) == ([(["payments"], "scope_changed")] if concerned else [])
+
+
+def test_changes_of_one_transaction_concern_all_that_they_touch() -> None:
+    """Two students who change schools together concern the schools of both; one whose schools are unknown, all."""
+    stage = Stage()
+    scopes = [{"school_ids": {"overlaps": [school]}} for school in (10, 11, 20, 21, 30)]
+    outlets = [stage.subscriber(view(PAYMENT, None, scope))[0] for scope in scopes]
+    other = {"id": 51, "user_id": 2, "school_id": 20}
+    moves = [(MEMBER | {"school_id": 11}, MEMBER), (other | {"school_id": 21}, other)]
+    stage.publish(*(change(n, "update", *rows, xid=1001, source=MEMBERS) for n, rows in enumerate(moves, 1)))
+    assert [bool(resynced(each)) for each in outlets] == [True, True, True, True, False]
+    stage.publish(
+        change(3, "update", MEMBER, MEMBER | {"school_id": 11}, xid=1002, source=MEMBERS),
+        change(4, "update", key={"id": 51}, xid=1002, source=MEMBERS),
+    )
+    assert bool(resynced(outlets[-1]))

@@ -80,7 +80,8 @@ async def test_a_change_in_a_table_that_is_read_voids_results_before_the_batch_i
     )
     assert prepared.events[0].new is not None
     assert prepared.events[0].new["school_ids"] == [11]
-    assert prepared.scope_changes == (ScopeChange("payments", "tenant", 1003),)
+    touched = {"school_ids": frozenset({10, 11})}
+    assert prepared.scope_changes == (ScopeChange("payments", "tenant", 1003, touched),)
 
 
 async def test_deleted_rows_use_what_was_known_of_them() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from relay.routing.channel import Lookup
-from relay.routing.staleness import keys_touched, moves_scope, touches
+from relay.routing.staleness import keys_touched, moves_scope, together, touches, values_touched
 from tests.support.routing import MEMBERS, PAYMENTS, change, channel, image
 
 TENANT = channel().lookups["tenant"]
@@ -47,3 +47,44 @@ def test_a_new_row_under_a_new_key_moves_no_scope(known: bool) -> None:
     assert moves_scope(OF_PAYMENT, change(1, "update", image(3, student_id=2), image(3)), known)
     assert moves_scope(OF_PAYMENT, change(1, "delete", None, image(3)), known)
     assert moves_scope(TENANT, change(1, "insert", MEMBER, source=MEMBERS), known)
+
+
+def test_the_elements_of_old_and_new_row_are_touched() -> None:
+    """A student who changes school brings the one and takes away the other; a row that comes or goes, its own."""
+    moved = change(1, "update", MEMBER | {"school_id": 2}, MEMBER, source=MEMBERS)
+    assert values_touched(TENANT, moved) == {"school_ids": frozenset({1, 2})}
+    assert values_touched(TENANT, change(1, "insert", MEMBER, source=MEMBERS)) == {
+        "school_ids": frozenset({1})
+    }
+    assert values_touched(TENANT, change(1, "delete", None, MEMBER, source=MEMBERS)) == {
+        "school_ids": frozenset({1})
+    }
+    nowhere = change(1, "update", MEMBER | {"school_id": None}, MEMBER, source=MEMBERS)
+    assert values_touched(TENANT, nowhere) == {"school_ids": frozenset({1})}
+    school = "0b7cf7a3-3f10-4c0e-8a3c-5f2d6f7a9b10"
+    assert values_touched(TENANT, change(1, "insert", MEMBER | {"school_id": school}, source=MEMBERS)) == {
+        "school_ids": frozenset({school})
+    }
+
+
+def test_in_doubt_any_element_is_touched() -> None:
+    """TRUNCATE, an image that is missing, a table that is not gathered: everything may be another."""
+    assert values_touched(TENANT, change(1, "truncate", source=MEMBERS)) is None
+    assert values_touched(TENANT, change(1, "update", key={"id": 50}, source=MEMBERS)) is None
+    assert values_touched(OF_PAYMENT, change(1, "insert", image(3))) is None
+
+
+@pytest.mark.parametrize("school", [True, "2026-01-01T00:00:00+02:00", "1 day", [1], 1.5])
+def test_values_whose_form_may_differ_prove_nothing(school: object) -> None:
+    """What a session's settings write in one way or another (times, intervals) cannot be compared, nor can lists."""
+    assert values_touched(TENANT, change(1, "insert", MEMBER | {"school_id": school}, source=MEMBERS)) == {}
+    without = {name: value for name, value in MEMBER.items() if name != "school_id"}
+    assert values_touched(TENANT, change(1, "insert", without, source=MEMBERS)) == {}
+
+
+def test_changes_of_one_transaction_touch_together() -> None:
+    """All elements of both, in the columns that are known of both; if nothing is known of one, nothing is of both."""
+    one, other = {"a": frozenset({1}), "b": frozenset({2})}, {"a": frozenset({3})}
+    assert together(one, other) == {"a": frozenset({1, 3})}
+    assert together(one, None) is None
+    assert together(None, other) is None
