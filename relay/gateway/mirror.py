@@ -45,14 +45,14 @@ class Mirror:
             metrics.scrubbed_total.labels(channel, field).inc()
         for fault in prepared.faults:
             metrics.quarantined_total.labels(fault.channel).inc()
-            count = self._complaints[fault.channel, fault.reason.partition(":")[0]].due()
-            if count is not None:
+            due = self._complaints[fault.channel, fault.reason.partition(":")[0]].due()
+            if due is not None:
                 log.warning(
                     "row_withheld",
                     channel=fault.channel,
                     event_id=fault.event_id,
                     reason=fault.reason,
-                    count=count,
+                    count=due,
                 )
         self.refresh()
 
