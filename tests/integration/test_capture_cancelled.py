@@ -15,6 +15,7 @@ from relay.capture.session import Session
 from relay.capture.source import Capture
 from relay.config import DatabaseSettings, Settings
 from tests.support.database import Database
+from tests.support.waiting import eventually
 
 
 class Stopped:
@@ -87,3 +88,16 @@ async def test_all_sessions_are_closed_wherever_a_start_is_cancelled(
         await capture.close()
 
     assert await cancelled_everywhere(monkeypatch, opening) > 9
+
+
+async def test_a_cancellation_survives_a_connection_that_breaks_over_it(database: Database) -> None:
+    """Whoever is cancelled ends, also if the connection is lost in the same moment: a relay that drains would hang."""
+    settings = DatabaseSettings(dsn=database.daemon_dsn)
+    session, _ = await open_session(settings, "read")
+    waiting = asyncio.ensure_future(session.fetch("SELECT pg_sleep(60)"))
+    await eventually(lambda: session.connection.lock.locked())
+    waiting.cancel()
+    session.abort()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    await session.close()
