@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from relay.routing.cards import FEWEST_DIGITS, MOST_DIGITS, NEXT_DIGIT, is_card_number, without_card_numbers
 
-__all__ = ["REMOVED", "SECRETS", "clean_json", "clean_text", "may_hold_any"]
+__all__ = ["REMOVED", "SECRETS", "clean_excerpt", "clean_json", "clean_text", "may_hold_any"]
 
 REMOVED: Final = "[removed]"
 
@@ -85,6 +85,13 @@ def clean_text(text: str) -> str:
         if pattern.search(text) is not None:
             text = pattern.sub(REMOVED, text)
     return without_card_numbers(text, REMOVED)
+
+
+def clean_excerpt(text: str, limit: int) -> str:
+    """The same for the first ``limit`` characters of a text: what was perhaps cut in half at its end goes, too."""
+    if len(text) >= limit:
+        text = text.rpartition(" ")[0].rstrip("0123456789 -")
+    return clean_text(text)
 
 
 def clean_json(value: Any) -> Any:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay import jsontext
-from relay.routing.scan import REMOVED, SECRETS, clean_json, clean_text, may_hold_any
+from relay.routing.scan import REMOVED, SECRETS, clean_excerpt, clean_json, clean_text, may_hold_any
 from tests.support.planted import card_numbers, secrets
 
 CARD = "4242424242424242"
@@ -139,3 +139,19 @@ def test_no_text_takes_more_than_linear_time(piece: str) -> None:
         return best
 
     assert spent(40_000) < 8 * spent(10_000) + 0.005
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("declined: 4242 4242 4242 42", "declined:"),
+        ("declined: 424242424242424", "declined:"),
+        ("Authorization: Bearer abc123de", "Authorization: Bearer"),
+        ("all is well that ends", "all is well that"),
+        ("one", ""),
+    ],
+)
+def test_what_was_cut_in_half_goes(text: str, left: str) -> None:
+    """The last word of a text that was cut, and digits before it, may be the half of what would have been found."""
+    assert clean_excerpt(text, len(text)) == left
+    assert clean_excerpt(text, len(text) + 1) == clean_text(text)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay import jsontext
+from relay.config_aggregates import MESSAGE_CHARACTERS
 from relay.messages.aggregates import MetricsUpdate, WebhookStatus
 from relay.routing.aggregates.minutes import minute_at
 from relay.routing.aggregates.payments import PaymentMetrics
@@ -94,3 +95,20 @@ def test_messages_are_what_is_declared() -> None:
             kind.model_validate_json(text)
             ids.add((kind, jsontext.decode(text)["id"]))
     assert len(ids) == 6
+
+
+def test_what_an_endpoint_said_is_scanned() -> None:
+    """The last error is free text: a card number in it does not leave, nor does the half of one that was cut off."""
+    section = WebhookHealth(webhook_settings(), minute_at(NOW)).values()["webhook_status"]
+
+    def shown(message: str) -> Any:
+        sheet = Sheet("webhook_status", "webhook_status", {"webhook_status": section}, NOW)
+        sheet.update({"webhook_status": {**section, "error_message_last": message}}, NOW)
+        return told(sheet, NOTHING)["data"]["webhook_status"]["error_message_last"]
+
+    assert shown("no answer from 4242 4242 4242 4242") == "no answer from [removed]"
+    padding = "x " * 240
+    cut = f"{padding}4242424242424242"[:MESSAGE_CHARACTERS].ljust(MESSAGE_CHARACTERS, "7")
+    assert shown(cut) == padding.strip()
+    assert shown("4" * MESSAGE_CHARACTERS) is None
+    assert shown("timeout") == "timeout"

@@ -10,7 +10,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from relay import jsontext
+from relay.config_aggregates import MESSAGE_CHARACTERS
 from relay.routing.aggregates.engine import Values
+from relay.routing.scan import clean_excerpt
 
 __all__ = ["NOTHING", "Sheet"]
 
@@ -26,7 +28,7 @@ class Sheet:
         self.as_of = as_of
         self._channel = channel
         self._message = message
-        self._values: dict[str, dict[str, Any]] = {name: dict(section) for name, section in values.items()}
+        self._values: dict[str, dict[str, Any]] = {name: _clean(section) for name, section in values.items()}
         self._changed = {(name, key): 1 for name, section in values.items() for key in section}
 
     @property
@@ -40,7 +42,7 @@ class Sheet:
         self.as_of = as_of
         for name, section in values.items():
             known = self._values[name]
-            for key, value in section.items():
+            for key, value in _clean(section).items():
                 if known[key] != value:
                     known[key] = value
                     self._changed[name, key] = self.version
@@ -70,3 +72,11 @@ class Sheet:
             return data
         # An endpoint is small, and clients put the whole of it in the place of the one they have.
         return {**self._values, "changed": [key for _, key in changed]}
+
+
+def _clean(section: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy, after the last-line scan of the one value that is free text."""
+    message = section.get("error_message_last")
+    if message is None:
+        return dict(section)
+    return {**section, "error_message_last": clean_excerpt(message, MESSAGE_CHARACTERS) or None}
