@@ -84,7 +84,7 @@ async def counted(settings: Settings, clock: Clock) -> AsyncIterator[Counted]:
     aggregates = Aggregates(
         compile_aggregates(settings.aggregates, {source: known.types for source, known in columns.items()})
     )
-    services = SimpleNamespace(aggregates=aggregates, capture=_Clocked(capture, clock))
+    services = SimpleNamespace(aggregates=aggregates, capture=_Clocked(capture, clock), settings=settings)
     counting = Counting(cast("Services", services))
 
     async def sink(batch: Batch) -> None:

@@ -51,14 +51,14 @@ def test_a_window_is_the_sum_of_its_minutes(steps: list[tuple[int, int, int, int
 
 
 def test_what_has_left_the_longest_window_is_forgotten() -> None:
-    """Memory holds a tally for each minute of the longest window in which something was, and none before it."""
+    """Memory holds sums for each minute of the longest window in which something was, and none before it."""
     spans = Spans(WINDOWS, 1, START)
     for minute in range(START - 60, START + 1000):
         spans.advance(max(minute, START))
         spans.add(minute, 0, 1, 0, Decimal(0))
-    assert len(spans._minutes) == 61
+    assert len(spans._cells) == 61
     spans.advance(START + 10_000)
-    assert len(spans._minutes) == 0
+    assert len(spans._cells) == 0
 
 
 def test_time_per_row_does_not_grow_with_rows() -> None:

@@ -21,7 +21,7 @@ __all__ = ["Answer", "Census"]
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 #: Rows fetched at a time: the event loop does something else in between.
-_CHUNK: Final = 1000
+_CHUNK: Final = 500
 #: Seconds that a statement may take longer than the server allows it, before the link counts as dead.
 _GRACE: Final = 10
 

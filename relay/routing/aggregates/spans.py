@@ -1,6 +1,6 @@
 """Rows by the minute they were created in, and their sums over windows that move on with the clock.
 
-Each minute has a tally. Beside them stand the sums of *spans*: what lies between the beginnings of two windows. With
+Each minute has its sums. Beside them stand the sums of *spans*: what lies between the beginnings of two windows. With
 windows of 24 hours and 7 days, the first span is the last 24 hours, the second the six days before. A window is the
 sum of the spans up to it. A row therefore touches its minute and one span, however many windows there are; and when
 the clock moves on, one minute moves from each span to the next.
@@ -47,12 +47,6 @@ class Tally:
             if rows or other.numbers[kind] or other.sums[kind]:
                 self.add(kind, rows, other.numbers[kind], other.sums[kind])
 
-    def part(self, other: Tally) -> None:
-        """Take all of ``other`` away."""
-        for kind, rows in enumerate(other.rows):
-            if rows or other.numbers[kind] or other.sums[kind]:
-                self.add(kind, -rows, -other.numbers[kind], EXACT.minus(other.sums[kind]))
-
     def of(self, kinds: Sequence[int]) -> int:
         """The rows of some classes."""
         return sum(self.rows[kind] for kind in kinds)
@@ -70,12 +64,16 @@ class Tally:
 
 
 class Spans:
-    """``windows``: lengths in minutes. A window holds every minute from its beginning on, the future included."""
+    """``windows``: lengths in minutes. A window holds every minute from its beginning on, the future included.
+
+    What is kept of a minute and a class is a tuple of plain numbers, for a month of minutes as objects of their own
+    would cost every full run of the garbage collector fifty milliseconds.
+    """
 
     def __init__(self, windows: Sequence[int], classes: int, minute: int) -> None:
         self._lengths = sorted(set(windows))
         self._classes = classes
-        self._minutes: dict[int, Tally] = {}
+        self._cells: dict[int, tuple[int, int, Decimal]] = {}  # by minute * classes + class
         self._start_at(minute)
         self._spans = [Tally(classes) for _ in self._lengths]
 
@@ -84,16 +82,22 @@ class Spans:
         # Ascending: the longest window first, whose beginning is the earliest.
         self._begins = [minute - length for length in reversed(self._lengths)]
 
+    def _span(self, minute: int) -> Tally:
+        return self._spans[len(self._begins) - bisect_right(self._begins, minute)]
+
     def add(self, minute: int, kind: int, rows: int, numbers: int, total: Decimal) -> None:
         """Add rows that were created in ``minute``. Before the longest window nothing is kept."""
-        begins = self._begins
-        if minute < begins[0]:
+        if minute < self._begins[0]:
             return
-        tally = self._minutes.get(minute)
-        if tally is None:
-            tally = self._minutes[minute] = Tally(self._classes)
-        tally.add(kind, rows, numbers, total)
-        self._spans[len(begins) - bisect_right(begins, minute)].add(kind, rows, numbers, total)
+        self._span(minute).add(kind, rows, numbers, total)
+        place = minute * self._classes + kind
+        if (cell := self._cells.get(place)) is not None:
+            rows, numbers = rows + cell[0], numbers + cell[1]
+            total = EXACT.add(total, cell[2]) if total else cell[2]
+        if rows or numbers or total:
+            self._cells[place] = (rows, numbers, total)
+        else:
+            self._cells.pop(place, None)
 
     def advance(self, minute: int) -> None:
         """Move the windows on to ``minute``, which must not be before the present one."""
@@ -106,23 +110,24 @@ class Spans:
         last = len(self._lengths) - 1
         for place in range(len(self._lengths)):
             # Span 0 is that of the shortest window, whose beginning stands last.
-            for passed in range(before[last - place], self._begins[last - place]):
-                tally = self._minutes.get(passed)
-                if tally is None:
+            first, end = before[last - place] * self._classes, self._begins[last - place] * self._classes
+            for passed in range(first, end):
+                if (cell := self._cells.get(passed)) is None:
                     continue
-                self._spans[place].part(tally)
+                rows, numbers, total = cell
+                kind = passed % self._classes
+                self._spans[place].add(kind, -rows, -numbers, EXACT.minus(total))
                 if place == last:
-                    del self._minutes[passed]
+                    del self._cells[passed]
                 else:
-                    self._spans[place + 1].merge(tally)
+                    self._spans[place + 1].add(kind, rows, numbers, total)
 
     def _sum_up(self) -> None:
-        minutes, self._minutes = self._minutes, {}
+        first = self._begins[0] * self._classes
+        self._cells = {place: cell for place, cell in self._cells.items() if place >= first}
         self._spans = [Tally(self._classes) for _ in self._lengths]
-        for minute, tally in minutes.items():
-            if minute >= self._begins[0]:
-                self._minutes[minute] = tally
-                self._spans[len(self._begins) - bisect_right(self._begins, minute)].merge(tally)
+        for place, (rows, numbers, total) in self._cells.items():
+            self._span(place // self._classes).add(place % self._classes, rows, numbers, total)
 
     def window(self, length: int) -> Tally:
         """What lies in the window of ``length`` minutes."""
