@@ -78,6 +78,14 @@ SELECT w.relation AS "table", w.source, w.columns, w.mode,
               ORDER BY a.attnum) AS new_columns,
        nullif(concat_ws('; ',
          (SELECT string_agg(p.problem, '; ') FROM relay.capture_problems AS p WHERE p.relation = w.relation),
+         -- Capture does without, snapshots and look-ups do not. A restore without privileges loses them.
+         (SELECT 'relay_reader may not use its schema' FROM pg_catalog.pg_class AS c
+           WHERE c.oid = w.relation AND NOT has_schema_privilege('relay_reader', c.relnamespace, 'USAGE')),
+         (SELECT format('relay_reader may not read %s', string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum))
+            FROM pg_catalog.pg_attribute AS a
+           WHERE a.attrelid = w.relation AND a.attname = ANY (w.columns) AND NOT a.attisdropped
+             AND NOT has_column_privilege('relay_reader', w.relation, a.attnum, 'SELECT')
+          HAVING count(*) > 0),
          (SELECT string_agg(format('%s, in %s transaction(s), last %s', d.reason, d.transactions, d.last_seen), '; ' ORDER BY d.last_seen DESC)
             FROM relay.drift AS d WHERE d.source = w.source)), '') AS drift,
        w.key_columns, w.always, w.watched_at
@@ -102,7 +110,7 @@ SELECT s.schema_version, s.install_id,
                   AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database())
                   AND (l.classid::bigint << 32 | l.objid::bigint) = relay.gate_key()) AS asleep,
        (SELECT count(*) FROM relay.watch_list) AS tables,
-       (SELECT count(DISTINCT p.source) FROM (SELECT source FROM relay.capture_problems UNION ALL SELECT source FROM relay.drift_mark) AS p) AS tables_with_drift,
+       (SELECT count(*) FROM relay.watched AS w WHERE w.drift IS NOT NULL) AS tables_with_drift,
        s.horizon_at AS pruned_to,
        (SELECT string_agg(quote_ident(p.pubname), ', ') FROM pg_catalog.pg_publication AS p WHERE p.puballtables) AS all_tables_publications
   FROM relay.state AS s

@@ -50,6 +50,27 @@ async def test_damage_is_seen_and_mended(relay_database: Database, damage: str, 
         assert [event.op for event in await events(relay_database)] == ["insert", "truncate"]
 
 
+@pytest.mark.parametrize(
+    ("damage", "problem"),
+    [
+        ("REVOKE SELECT (id, status) ON payment FROM relay_reader", "relay_reader may not read id, status"),
+        ("REVOKE ALL ON SCHEMA public FROM PUBLIC, relay_reader", "relay_reader may not use its schema"),
+    ],
+)
+async def test_a_lost_privilege_is_seen_and_mended(
+    relay_database: Database, damage: str, problem: str
+) -> None:
+    """What the daemon's role may not read any more is told, though capture is whole; watching again grants it."""
+    await watch(relay_database)
+    await relay_database.execute(damage)
+    assert await drift(relay_database) == problem
+    assert await whole(relay_database)
+    assert await relay_database.execute("SELECT tables_with_drift FROM relay.status") == [(1,)]
+    await watch(relay_database)
+    assert await drift(relay_database) is None
+    assert await relay_database.execute("SELECT tables_with_drift FROM relay.status") == [(0,)]
+
+
 async def test_a_renamed_table_keeps_its_source_until_watched_again(relay_database: Database) -> None:
     """After a rename events go on under the name the table was watched by; watching it anew takes the new name."""
     await watch(relay_database)
