@@ -32,11 +32,12 @@ def run(arguments: argparse.Namespace) -> int:
     from relay.messages.schema import json_schema
     from relay.messages.typescript import typescript
 
-    channels = load_settings(arguments).channels
+    settings = load_settings(arguments)
+    channels = settings.channels
     for name in arguments.channels:
         if name not in channels:
             raise UsageError(f"there is no channel {name}; the config has {', '.join(channels) or 'none'}")
     wanted = {name: channels[name] for name in arguments.channels or channels}
-    schema = json_schema(wanted)
+    schema = json_schema(wanted, settings.policies)
     print(typescript(schema) if arguments.typescript else json.dumps(schema, indent=2))
     return 0

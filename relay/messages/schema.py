@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from relay.config import ChannelSettings, FieldSettings
+from relay.config import ChannelSettings, FieldSettings, PolicySettings
 from relay.messages import frames
 
 __all__ = ["json_schema"]
@@ -28,11 +28,12 @@ _TYPES: Mapping[str, Schema] = {
 }
 
 
-def json_schema(channels: Mapping[str, ChannelSettings]) -> Schema:
+def json_schema(channels: Mapping[str, ChannelSettings], policies: Iterable[PolicySettings] = ()) -> Schema:
     """One schema that every message about ``channels`` satisfies; each message has a name under ``$defs``.
 
-    A field without a declared type takes the type of its database column, which is not known here: anything
-    goes. Unknown properties are allowed everywhere, because later versions may add some.
+    It is for everybody: a field that one of ``policies`` masks may be text, or missing. A field without a
+    declared type takes the type of its database column, which is not known here: anything goes. Unknown
+    properties are allowed everywhere, because later versions may add some.
     """
     definitions: dict[str, Schema] = {}
     for model in frames.SERVER_MESSAGES:
@@ -41,9 +42,11 @@ def json_schema(channels: Mapping[str, ChannelSettings]) -> Schema:
             definitions |= {name: _plain(inner) for name, inner in schema.pop("$defs", {}).items()}
             definitions[model.__name__] = _plain(schema)
     messages = [name for name in definitions if name in {model.__name__ for model in frames.SERVER_MESSAGES}]
+    policies = list(policies)
     for name, channel in channels.items():
         stem = _pascal(name)
-        definitions[f"{stem}Row"] = _row(channel)
+        masked = {field for policy in policies if policy.granted([name]) for field in policy.mask}
+        definitions[f"{stem}Row"] = _row(channel, masked)
         definitions[f"{stem}Change"] = _change(name, channel, f"#/$defs/{stem}Row")
         definitions[f"{stem}Snapshot"] = _snapshot(name, f"#/$defs/{stem}Row")
         messages += [f"{stem}Change", f"{stem}Snapshot"]
@@ -77,14 +80,23 @@ def _plain(schema: Schema) -> Schema:
     }
 
 
-def _row(channel: ChannelSettings) -> Schema:
+def _row(channel: ChannelSettings, masked: Collection[str]) -> Schema:
     shown = {name: field for name, field in channel.fields.items() if not field.hidden}
+    properties = {name: _field(field, optional=name != "id") for name, field in shown.items()}
+    for name in masked:
+        if properties.get(name):
+            properties[name] = _or_text(properties[name])
     return {
         "type": "object",
         "description": f"One row of {channel.table}.",
-        "properties": {name: _field(field, optional=name != "id") for name, field in shown.items()},
-        "required": list(shown),
+        "properties": properties,
+        "required": [name for name in shown if name not in masked],
     }
+
+
+def _or_text(schema: Schema) -> Schema:
+    options = schema.get("anyOf", [schema])
+    return schema if {"type": "string"} in options else {"anyOf": [*options, {"type": "string"}]}
 
 
 def _field(field: FieldSettings, *, optional: bool) -> Schema:
@@ -100,7 +112,9 @@ def _field(field: FieldSettings, *, optional: bool) -> Schema:
 
 
 def _change(name: str, channel: ChannelSettings, row: str) -> Schema:
-    actions = ["created", "updated", "deleted"] + (["status_changed"] if channel.status else [])
+    actions = ["created", "updated", "deleted"]
+    if channel.status:
+        actions += list(channel.actions) or ["status_changed"]
     key = _field(channel.fields["id"], optional=False) if "id" in channel.fields else {}
     data: Schema = {
         "type": "object",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from relay import jsontext
-from relay.config import ChannelSettings, load
+from relay.config import ChannelSettings, PolicySettings, load
 from relay.messages import frames
 from relay.messages.schema import json_schema
 from relay.messages.typescript import typescript
@@ -127,3 +127,37 @@ def test_typescript_quotes_odd_names() -> None:
     assert '"a-b"?: (1 | 2)[];' in text
     assert "/** x * / y */" in text
     assert "export type T = null;" in text
+
+
+def test_what_a_policy_masks_may_be_text_or_missing() -> None:
+    """The schema is for everybody: under a mask a field is text, and it goes where the mask cannot be applied."""
+    fields: dict[str, Any] = {
+        "id": {"column": "id", "type": "string"},
+        "total": {"column": "total", "type": "decimal"},
+        "note": {"column": "note", "type": "string", "default": ""},
+        "count": {"column": "n", "type": "integer"},
+    }
+    channels = {"orders": _channel(**fields), "other": _channel(**fields)}
+    masked = {"name": "p", "when": {}, "channels": ["orders"], "mask": {"total": "redact", "note": "drop"}}
+    definitions = json_schema(channels, [PolicySettings.model_validate(masked)])["$defs"]
+    row, other = definitions["OrdersRow"], definitions["OtherRow"]
+    assert row["required"] == ["id", "count"]
+    assert {"type": "string"} in row["properties"]["total"]["anyOf"]
+    assert row["properties"]["note"] == other["properties"]["note"] == {"type": "string"}
+    assert other["required"] == list(fields)
+
+
+def test_the_actions_are_those_of_the_channel() -> None:
+    """A channel that names its statuses' actions has those, and no status_changed."""
+    named = ChannelSettings.model_validate(
+        {
+            "table": "public.orders",
+            "status": "state",
+            "fields": {"id": {"column": "id"}},
+            "actions": {"won": ["a"]},
+        }
+    )
+    change = json_schema({"orders": named})["$defs"]["OrdersChange"]
+    assert change["properties"]["data"]["properties"]["action"] == {
+        "enum": ["created", "updated", "deleted", "won"]
+    }
