@@ -284,7 +284,7 @@ class Subscriptions:
             # What was fetched is newer than the last poll. With a checkpoint of before it the client would forget ids
             # that come again if it is cut now; the hub sends one as soon as a poll has seen as much.
             with contextlib.suppress(CaptureDegraded):
-                await self._services.capture.poll_now()
+                await self._services.capture.poll_now(check=False)
         elif (checkpoint := self._services.hub.checkpoint_for(self._peer.subscriber)) is not None:
             self._peer.send(checkpoint)
 

@@ -118,7 +118,14 @@ async def test_a_forged_key_ends_nothing(database: Database) -> None:
     """Anybody can notify a key that is none: it is an unreadable row of that table, and what comes after it comes."""
     await make_notifying(database)
     async with capturing(database.daemon_dsn, N) as seen:
-        for key in ('{"id": "abc"}', '{"nope": 1}', '{"id": {"a": [1]}}', '{"id": null}', "{}", '{"id": "\\u0000"}'):
+        for key in (
+            '{"id": "abc"}',
+            '{"nope": 1}',
+            '{"id": {"a": [1]}}',
+            '{"id": null}',
+            "{}",
+            '{"id": "\\u0000"}',
+        ):
             forged = (
                 f'{{"v":1,"kind":"event","source":"{N}","op":"update","key":{key},'
                 '"xid":"5","at":"2026-03-01T12:00:00+00:00"}'
