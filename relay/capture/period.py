@@ -31,7 +31,7 @@ from relay.capture.payloads import wake_with
 from relay.capture.poller import Poller
 from relay.capture.publisher import Publisher, Sink, StatusSink
 from relay.capture.reader import Reader, begin
-from relay.capture.session import Session, being_cancelled, fault
+from relay.capture.session import Session, fault
 from relay.capture.state import State
 from relay.capture.stats import Observer, Stats
 from relay.config import Settings
@@ -83,9 +83,6 @@ class Periods:
                     link, self._link = self._link or await self._connect(), None
                     await self._connected(link)
                 except DatabaseError as error:
-                    if being_cancelled():
-                        # A part failed in the same moment: the TaskGroup of Python 3.11 then loses the cancellation.
-                        raise asyncio.CancelledError from None
                     self._lost(error)
                 await self._backoff.pause()
                 self._stats.reconnects += 1

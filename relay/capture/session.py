@@ -20,7 +20,7 @@ from relay.capture import queries
 from relay.capture.trouble import describe_target, explain_connect
 from relay.errors import CaptureDegraded, DatabaseError, DatabaseUnreachable, NotPrimary
 
-__all__ = ["GATE_IDLE_SECONDS", "Row", "Session", "being_cancelled", "fault", "first_line", "is_lost"]
+__all__ = ["GATE_IDLE_SECONDS", "Row", "Session", "fault", "first_line", "is_lost"]
 
 Row = tuple[Any, ...]
 
@@ -88,13 +88,8 @@ class Session:
     ) -> list[Row]:
         """Run one statement; its rows. psycopg.OperationalError when the deadline passes or the link breaks."""
         with self._limited(self.deadline if deadline is None else deadline):
-            try:
-                cursor = await self.connection.execute(statement, params)
-                return await cursor.fetchall() if cursor.description else []
-            except psycopg.Error:
-                if being_cancelled():
-                    raise asyncio.CancelledError from None
-                raise
+            cursor = await self.connection.execute(statement, params)
+            return await cursor.fetchall() if cursor.description else []
 
     async def fetch_in_one(self, *steps: tuple[str, Mapping[str, Any] | None]) -> list[list[Row]]:
         """Run several statements in one round trip (pipeline mode); the rows of each. Errors as above; the first one
@@ -209,16 +204,6 @@ def _settings(role: str) -> dict[str, str]:
         "plans": "force_generic_plan" if reads else "auto",
         "scans": "off" if reads else "on",
     }
-
-
-def being_cancelled() -> bool:
-    """Whether the present task has been cancelled, whatever error has come of that.
-
-    psycopg ends a cancelled statement on the server before it lets the cancellation go on, and when the connection
-    breaks over that it raises that instead. Whoever catches it then would go on for ever.
-    """
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def fault(error: psycopg.Error, doing: str) -> DatabaseError:
