@@ -211,9 +211,7 @@ def _line(message: Mapping[str, Any], screen: Screen) -> str:
     if kind in ("error", "goodbye"):
         return screen.bad(f"{kind}: {message.get('message') or message.get('reason') or message.get('code')}")
     if kind == "capture_status" and message["status"] != "ok":
-        return screen.bad(
-            f"the database is not being read since {message['since']}: {message.get('reason', '')}"
-        )
+        return screen.bad(f"may be incomplete since {message['since']}: {message.get('reason', '')}")
     return ""
 
 

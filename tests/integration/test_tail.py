@@ -162,7 +162,7 @@ async def test_trouble_is_told(tail: Tail) -> None:
         "resync orders: pruned",
         "id=7 note=null",
         "event 8 is withheld",
-        "not being read",
+        "may be incomplete since 2026-01-02",
         "restarts",
     ):
         assert text in out

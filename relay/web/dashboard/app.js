@@ -106,7 +106,7 @@ function receive(socket, message) {
       break;
     case "capture_status":
       if (message.status === "ok") show("live", "Live");
-      else show("degraded", `The database is not being read since ${clock(message.since)}`);
+      else show("degraded", `May be incomplete since ${clock(message.since)}`);
       break;
     case "token_expiring":
       notice(`The token expires at ${clock(message.expires_at)}. Give a fresh one to stay connected.`);
