@@ -135,6 +135,11 @@ class AggregateSettings(Section):
         return self
 
     @property
+    def message(self) -> str:
+        """The type of its messages."""
+        return "metrics_update" if self.webhooks is None else "webhook_status"
+
+    @property
     def columns(self) -> dict[str, frozenset[str]]:
         """``schema.table`` -> the columns that have to be captured to count it."""
         wanted: dict[str, set[str]] = {}

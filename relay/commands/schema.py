@@ -33,11 +33,15 @@ def run(arguments: argparse.Namespace) -> int:
     from relay.messages.typescript import typescript
 
     settings = load_settings(arguments)
-    channels = settings.channels
+    names = [*settings.channels, *settings.aggregates]
     for name in arguments.channels:
-        if name not in channels:
-            raise UsageError(f"there is no channel {name}; the config has {', '.join(channels) or 'none'}")
-    wanted = {name: channels[name] for name in arguments.channels or channels}
-    schema = json_schema(wanted, settings.policies)
+        if name not in names:
+            raise UsageError(f"there is no channel {name}; the config has {', '.join(names) or 'none'}")
+    wanted = arguments.channels or names
+    schema = json_schema(
+        {name: each for name, each in settings.channels.items() if name in wanted},
+        settings.policies,
+        {name: each for name, each in settings.aggregates.items() if name in wanted},
+    )
     print(typescript(schema) if arguments.typescript else json.dumps(schema, indent=2))
     return 0

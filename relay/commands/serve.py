@@ -42,7 +42,7 @@ def serving(arguments: argparse.Namespace) -> Settings:
     """Settings that a daemon can run with. Raises ConfigError."""
     settings = load_settings(arguments)
     settings.require_auth()
-    if not settings.channels:
+    if not settings.channels and not settings.aggregates:
         raise ConfigError("channels is empty, so there is nothing to stream; declare one as [channels.NAME]")
     if not settings.policies:
         raise ConfigError("policies is empty, so nobody may connect; add one as [[policies]]")

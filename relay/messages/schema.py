@@ -6,8 +6,9 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from relay.config import ChannelSettings, FieldSettings, PolicySettings
+from relay.config import AggregateSettings, ChannelSettings, FieldSettings, PolicySettings
 from relay.messages import frames
+from relay.messages.aggregates import AGGREGATE_MESSAGES
 
 __all__ = ["json_schema"]
 
@@ -28,8 +29,12 @@ _TYPES: Mapping[str, Schema] = {
 }
 
 
-def json_schema(channels: Mapping[str, ChannelSettings], policies: Iterable[PolicySettings] = ()) -> Schema:
-    """One schema that every message about ``channels`` satisfies; each message has a name under ``$defs``.
+def json_schema(
+    channels: Mapping[str, ChannelSettings],
+    policies: Iterable[PolicySettings] = (),
+    aggregates: Mapping[str, AggregateSettings] | None = None,
+) -> Schema:
+    """One schema that every message about ``channels`` and ``aggregates`` satisfies; each has a name under ``$defs``.
 
     It is for everybody: a field that one of ``policies`` masks may be text, or missing. A field without a
     declared type takes the type of its database column, which is not known here: anything goes. Unknown
@@ -38,9 +43,7 @@ def json_schema(channels: Mapping[str, ChannelSettings], policies: Iterable[Poli
     definitions: dict[str, Schema] = {}
     for model in frames.SERVER_MESSAGES:
         if model not in (frames.Data, frames.Snapshot):
-            schema = model.model_json_schema(mode="serialization", ref_template="#/$defs/{model}")
-            definitions |= {name: _plain(inner) for name, inner in schema.pop("$defs", {}).items()}
-            definitions[model.__name__] = _plain(schema)
+            definitions[model.__name__] = _frame(model, definitions)
     messages = [name for name in definitions if name in {model.__name__ for model in frames.SERVER_MESSAGES}]
     policies = list(policies)
     for name, channel in channels.items():
@@ -50,6 +53,11 @@ def json_schema(channels: Mapping[str, ChannelSettings], policies: Iterable[Poli
         definitions[f"{stem}Change"] = _change(name, channel, f"#/$defs/{stem}Row")
         definitions[f"{stem}Snapshot"] = _snapshot(name, f"#/$defs/{stem}Row")
         messages += [f"{stem}Change", f"{stem}Snapshot"]
+    for name, aggregate in (aggregates or {}).items():
+        messages.append(f"{_pascal(name)}Numbers")
+        schema = _frame(AGGREGATE_MESSAGES[aggregate.message], definitions)
+        schema["properties"]["channel"] = {"const": name}
+        definitions[messages[-1]] = schema
     return {
         "$schema": DIALECT,
         "title": "ServerMessage",
@@ -59,15 +67,23 @@ def json_schema(channels: Mapping[str, ChannelSettings], policies: Iterable[Poli
     }
 
 
+def _frame(model: type[frames.Frame], definitions: dict[str, Schema]) -> Schema:
+    """A frame's own schema; what it refers to is added to ``definitions``."""
+    schema = model.model_json_schema(mode="serialization", ref_template="#/$defs/{model}")
+    definitions |= {name: _plain(inner) for name, inner in schema.pop("$defs", {}).items()}
+    return _plain(schema)
+
+
 def _plain(schema: Schema) -> Schema:
-    """A frame's own schema without titles and defaults; a field that is None is absent from the message."""
+    """A model's schema without titles and defaults; a field that is None by default is absent from the message."""
     required = set(schema.get("required", ()))
     properties = {}
     for name, field in schema.get("properties", {}).items():
         if field.get("default") is not None:  # always sent
             required.add(name)
+        absent = "default" in field
         field = {key: value for key, value in field.items() if key not in ("title", "default")}
-        options = [option for option in field.get("anyOf", ()) if option != {"type": "null"}]
+        options = [option for option in field.get("anyOf", ()) if not absent or option != {"type": "null"}]
         if options:
             field = options[0] if len(options) == 1 else {**field, "anyOf": options}
         properties[name] = field

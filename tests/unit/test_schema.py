@@ -56,6 +56,22 @@ def test_required_is_what_is_always_sent() -> None:
         assert set(definition["required"]) <= set(sent) <= set(definition["properties"])
 
 
+def test_aggregates_are_described_with_what_may_be_null() -> None:
+    """An aggregate has one message under its own name; a metric may be missing, a part of an endpoint may be null."""
+    settings = load(EXAMPLE, {})
+    schema = json_schema({}, aggregates=settings.aggregates)
+    definitions = schema["$defs"]
+    assert {"$ref": "#/$defs/MetricsNumbers"} in schema["anyOf"]
+    numbers = definitions["MetricsNumbers"]["properties"]
+    assert (numbers["channel"], numbers["type"]["const"]) == ({"const": "metrics"}, "metrics_update")
+    assert definitions["PaymentMetrics"]["required"] == []
+    assert definitions["PaymentMetrics"]["properties"]["total_revenue_24h"]["type"] == "string"
+    health = definitions["EndpointHealth"]
+    assert health["required"] == list(health["properties"])
+    assert {"type": "null"} in health["properties"]["last_success"]["anyOf"]
+    assert "  last_success: string | null;" in typescript(schema)
+
+
 def test_hidden_fields_are_not_described() -> None:
     """A field for policies alone does not show in what clients can receive."""
     row = _definitions(id={"column": "id"}, school={"column": "s", "hidden": True})["MyOrdersRow"]

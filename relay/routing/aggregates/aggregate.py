@@ -62,7 +62,7 @@ def compile_aggregates(
         compiled[name] = Aggregate(
             name=name,
             settings=each,
-            message="metrics_update" if each.transactions is not None else "webhook_status",
+            message=each.message,
             view=urlsafe_b64encode(blake2b(text, digest_size=15).digest()).decode(),
             columns=each.columns,
         )
