@@ -87,7 +87,9 @@ class SnapshotDesk:
             metrics.scrubbed_total.labels(channel.name, field).inc()
         if prepared.faults and (count := self._complaint.due()) is not None:
             why = prepared.faults[0].reason
-            log.warning("rows_left_out", channel=channel.name, rows=len(prepared.faults), why=why, snapshots=count)
+            log.warning(
+                "rows_left_out", channel=channel.name, rows=len(prepared.faults), why=why, snapshots=count
+            )
         shown = view.select(prepared.rows, rows)
         # More may match: rows that were not read, or that matched and were not asked for.
         truncated = not found.exhausted or len(view.select(prepared.rows, rows + 1)) > rows

@@ -87,10 +87,16 @@ def test_the_example_shows_every_key_of_aggregates_with_its_default() -> None:
     without one are marked as required."""
     text = EXAMPLE.read_text()
     shown = tomllib.loads(text)["aggregates"]
-    parts = {part: (f"aggregates.{name}.{part}", keys) for name, each in shown.items() for part, keys in each.items()}
+    parts = {
+        part: (f"aggregates.{name}.{part}", keys)
+        for name, each in shown.items()
+        for part, keys in each.items()
+    }
     assert list(parts) == list(AggregateSettings.model_fields)
     for part, (head, keys) in parts.items():
-        (model,) = [kind for kind in get_args(AggregateSettings.model_fields[part].annotation) if kind is not NoneType]
+        (model,) = [
+            kind for kind in get_args(AggregateSettings.model_fields[part].annotation) if kind is not NoneType
+        ]
         assert list(keys) == list(model.model_fields)
         for line in text.split(f"[{head}]")[1].split("\n\n")[0].splitlines()[1:]:
             key = line.split(" = ")[0]
