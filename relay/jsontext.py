@@ -23,12 +23,15 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 def decode(text: str | bytes) -> Any:
     """Python values of one JSON text; numbers with a fraction or exponent become :class:`~decimal.Decimal`.
 
-    Raises :data:`JSONError`, also for lists and objects inside each other about a thousand times.
+    Raises :data:`JSONError`, also for lists and objects inside each other about a thousand times, and for exponents
+    outside of Decimal's range.
     """
     try:
         return _decoder.decode(text)
     except RecursionError:
         raise JSONError("nested too deeply") from None
+    except ArithmeticError:
+        raise JSONError("a number out of range") from None
 
 
 def encode(value: Any) -> bytes:

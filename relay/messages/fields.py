@@ -22,6 +22,8 @@ __all__ = ["KINDS", "FieldType", "base_type", "kind_of_column", "may_be_text", "
 
 #: Beyond this, JavaScript rounds integers (ECMAScript, Number.MAX_SAFE_INTEGER).
 SAFE_INTEGER = 2**53 - 1
+#: PostgreSQL's numeric has at most 131,072 digits before the point and 16,383 after it.
+NUMERIC_DIGITS = 131_072
 #: A filter operand with more digits is a mistake or an attack: no wider numeric can be declared.
 OPERAND_DIGITS = 1000
 
@@ -50,8 +52,10 @@ class FieldType:
 
 
 def digits(value: Decimal) -> str:
-    """The number without exponent, all digits kept: ``150.00`` stays ``150.00``."""
-    return format(value, "f")
+    """The number without exponent, all digits kept: ``150.00`` stays ``150.00``. Wider than any ``numeric`` can be, it
+    was made up by somebody: written out, ``1e999999999`` would take a gigabyte.
+    """
+    return format(value, "f" if abs(value.adjusted()) <= NUMERIC_DIGITS else "")
 
 
 def plain(value: Any) -> Any:

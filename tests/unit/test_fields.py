@@ -50,6 +50,7 @@ def test_length_and_precision_are_no_part_of_a_base_type() -> None:
         ("decimal", Decimal("1E+3"), "1000"),
         ("bigint", 2**60, str(2**60)),
         ("auto", Decimal("0.10"), "0.10"),
+        ("auto", Decimal("1E+999999999"), "1E+999999999"),
         ("auto", 2**53, str(2**53)),
         ("auto", 2**53 - 1, 2**53 - 1),
     ],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -63,9 +65,11 @@ def test_a_relay_recognises_its_own_words() -> None:
         '{"v":1,"kind":"wake","nonce":""}',
         '{"v":1,"kind":"control","subject":7}',
         "[" * 5000,
+        '{"v":1e99999999999999999999,"kind":"wake"}',
         *(encode(EVENT | change).decode() for change in (
             {"op": "explode"}, {"xid": "0"}, {"xid": "9" * 20}, {"xid": 1}, {"at": "2026-03-01T12:00:00"},
             {"at": 5}, {"key": [1]}, {"source": ""}, {"v": 2},
+            {"key": {"id": Decimal("1e999999")}}, {"new": {"id": Decimal("1e-999999")}},
         )),
     ],
 )  # fmt: skip
