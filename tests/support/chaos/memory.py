@@ -132,7 +132,7 @@ class Memory:
                 self.resyncs[frame["reason"]] = self.resyncs.get(frame["reason"], 0) + 1
             case "snapshot":
                 self._snapshot(self.channels[frame["channel"]], frame)
-            case "welcome" | "capture_status" | "goodbye":
+            case "welcome" | "capture_status" | "goodbye" | "pong":
                 pass
             case _:
                 self.faults.append(f"unexpected: {frame}")
