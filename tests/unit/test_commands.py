@@ -95,7 +95,7 @@ def test_tokens_cannot_be_made_with_public_keys(
     ("variables", "why"),
     [
         ({"RELAY_AUTH__SECRETS": "[]"}, "auth has no keys"),
-        ({"RELAY_CHANNELS": "{}", "RELAY_POLICIES": "[]"}, "channels is empty"),
+        ({"RELAY_CHANNELS": "{}", "RELAY_AGGREGATES": "{}", "RELAY_POLICIES": "[]"}, "channels is empty"),
         ({"RELAY_POLICIES": "[]"}, "policies is empty"),
     ],
 )
