@@ -54,8 +54,13 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class CaptureStatus:
-    """Whether changes are being captured, since when that is so, and if not, why (one line, for people)."""
+    """Whether changes are being captured, since when that is so, and if not, why.
+
+    ``reason`` is one line for operators: it names hosts, roles, tables. ``down``: the outbox cannot be read at all;
+    otherwise it is, and some table is not captured whole.
+    """
 
     ok: bool
     since: datetime
     reason: str = ""
+    down: bool = False

@@ -148,15 +148,15 @@ class Publisher:
 
     def announce_down(self, since: datetime, reason: str) -> None:
         """The outbox cannot be read."""
-        self._announce(False, since, reason)
+        self._announce(False, since, reason, down=True)
 
-    def _announce(self, ok: bool, since: datetime, reason: str) -> None:
+    def _announce(self, ok: bool, since: datetime, reason: str, *, down: bool = False) -> None:
         if self._told == (ok, reason):
             return
         self._told = (ok, reason)
         log.log(20 if ok else 40, "capture_ok" if ok else "capture_degraded", reason=reason)
         if self._status is not None:
-            self._status(CaptureStatus(ok, since, reason))
+            self._status(CaptureStatus(ok, since, reason, down))
 
     async def _hand_on(self, batch: Batch) -> None:
         assert self._sink is not None

@@ -40,6 +40,9 @@ __all__ = ["Gateway"]
 
 #: TCP connections to the operations address at a time.
 OPERATORS = 100
+#: Why capture is degraded, for clients.
+_DOWN = "the database cannot be read"
+_PARTIAL = "some changes cannot be shown in full"
 
 log = structlog.get_logger(__name__)
 
@@ -69,6 +72,7 @@ class Gateway:
         self._servers: list[Server] = []
         self._tls: ssl.SSLContext | None = None
         self._degraded: CaptureStatus | None = None
+        self._why = ""
 
     # What the daemon calls.
 
@@ -129,14 +133,20 @@ class Gateway:
         if self._routes.draining:
             return "draining"
         if self._degraded is not None:
-            return f"capture degraded: {self._degraded.reason}"
+            return f"capture degraded: {self._why}"
         return None
 
     def capture_status(self, status: Status) -> None:
         """Tell every client that the capture side went down or came back."""
-        word = "ok" if status.ok else "degraded"
-        frame = CaptureStatus(status=word, since=status.since, reason=status.reason or None)  # type: ignore[arg-type]
+        if status.ok:
+            frame = CaptureStatus(status="ok", since=status.since)
+        else:
+            # The reason itself names hosts, roles and tables: it is for the log and for /readyz.
+            frame = CaptureStatus(
+                status="degraded", since=status.since, reason=_DOWN if status.down else _PARTIAL
+            )
         self._degraded = None if status.ok else frame
+        self._why = status.reason
         metrics.capture_up.set(status.ok)
         self.services.hub.capture_status(frame.encode())
 

@@ -57,16 +57,25 @@ async def test_a_silent_client_is_let_go(monkeypatch: pytest.MonkeyPatch) -> Non
         assert len(room.gateway.connections) == 1
 
 
+async def test_the_reason_for_operators_is_not_for_clients() -> None:
+    """Clients learn that they may be missing something; hosts, roles and tables are for the log and for /readyz."""
+    async with opened() as room, room.client() as client:
+        await welcome(client)
+        room.gateway.capture_status(status(False, reason="table public.salaries has lost its trigger"))
+        assert (await hear(client))["reason"] == "some changes cannot be shown in full"
+        assert "public.salaries" in (room.gateway.unready() or "")
+
+
 async def test_everybody_is_told_about_the_capture_side() -> None:
     """capture_status reaches who is connected, and who connects while it is degraded."""
     async with opened() as room, room.client() as client:
         await welcome(client)
-        room.gateway.capture_status(status(False, reason="connection refused"))
+        room.gateway.capture_status(status(False, reason="relay_daemon@10.0.0.5: no", down=True))
         degraded = await hear(client)
         assert (degraded["type"], degraded["status"], degraded["reason"]) == (
             "capture_status",
             "degraded",
-            "connection refused",
+            "the database cannot be read",
         )
         async with room.client() as late:
             await welcome(late)

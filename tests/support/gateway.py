@@ -69,9 +69,9 @@ def make_settings(**sections: Mapping[str, Any]) -> Settings:
     return Settings.model_validate(base)
 
 
-def status(ok: bool, reason: str = "") -> CaptureStatus:
+def status(ok: bool, reason: str = "", *, down: bool = False) -> CaptureStatus:
     """What the capture side reports of itself."""
-    return CaptureStatus(ok, datetime.now(UTC), reason)
+    return CaptureStatus(ok, datetime.now(UTC), reason, down)
 
 
 @dataclass

@@ -33,3 +33,10 @@ def test_every_link_leads_somewhere(name: str) -> None:
         assert target.exists(), link
         if anchor and target.suffix == ".md":
             assert anchor in _anchors(target.read_text()), link
+
+
+def test_every_guide_is_listed() -> None:
+    """The list of guides leads to each of them."""
+    docs = CHECKOUT / "docs"
+    listed = set(re.findall(r"\]\(([^)#]+)\)", (docs / "README.md").read_text()))
+    assert {page.name for page in docs.glob("*.md")} - {"README.md"} <= listed
