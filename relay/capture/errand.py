@@ -81,8 +81,7 @@ class Errand:
                 await session.fetch(queries.LIMIT_TIME, {"ms": str(self._timeout_ms)})
                 yield session
             finally:
-                if not session.closed:
-                    await session.fetch(queries.ROLLBACK)
+                await session.rollback()
 
     async def close(self) -> None:
         """Close the session. Callers that wait get another one, unless nobody is served any more."""

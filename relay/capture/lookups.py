@@ -90,8 +90,7 @@ async def _run(session: Session, statement: str, params: dict[str, str]) -> list
                 (queries.COMMIT, None),
             )
         except BaseException:
-            if not session.closed:
-                await session.fetch(queries.ROLLBACK)
+            await session.rollback()
             raise
     except psycopg.Error as error:
         raise fault(error, "a look-up") from None

@@ -117,8 +117,7 @@ async def _row(session: Session, change: Change, columns: tuple[str, ...]) -> di
             f"a row of {change.source} cannot be read; see the server's log for more"
         ) from None
     finally:
-        if not session.closed:
-            await session.fetch(queries.ROLLBACK)
+        await session.rollback()
     return found[0] if found else None
 
 

@@ -31,7 +31,7 @@ from relay.capture.payloads import wake_with
 from relay.capture.poller import Poller
 from relay.capture.publisher import Publisher, Sink, StatusSink
 from relay.capture.reader import Reader, begin
-from relay.capture.session import Session, fault
+from relay.capture.session import Session, cancellations, fault
 from relay.capture.state import State
 from relay.capture.stats import Observer, Stats
 from relay.config import Settings
@@ -77,12 +77,16 @@ class Periods:
     async def run(self, sink: Sink, status: StatusSink) -> None:
         """One period after the other, until cancelled."""
         self.publisher.connect(sink, status)
+        asked_before = cancellations()
         try:
             while True:
                 try:
                     link, self._link = self._link or await self._connect(), None
                     await self._connected(link)
                 except DatabaseError as error:
+                    if cancellations() > asked_before:
+                        # A part failed in the same moment, and a group raises that instead.
+                        raise asyncio.CancelledError from None
                     self._lost(error)
                 await self._backoff.pause()
                 self._stats.reconnects += 1
@@ -173,6 +177,9 @@ class Periods:
                 async with asyncio.TaskGroup() as tasks:
                     for part in (listener.run, gate.run, loop.run):
                         tasks.create_task(until_failure(part, link, gate))
+                    # None of them ends but by a failure. Waiting for it here, for a group that is already at its end
+                    # leaves its own cancellation counted in this task (Python 3.11), and it would look like ours.
+                    await asyncio.Event().wait()
             except psycopg.Error as error:
                 raise fault(error, "reading the outbox") from None
             except BaseExceptionGroup as group:

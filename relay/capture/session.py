@@ -20,7 +20,7 @@ from relay.capture import queries
 from relay.capture.trouble import describe_target, explain_connect
 from relay.errors import CaptureDegraded, DatabaseError, DatabaseUnreachable, NotPrimary
 
-__all__ = ["GATE_IDLE_SECONDS", "Row", "Session", "fault", "first_line", "is_lost"]
+__all__ = ["GATE_IDLE_SECONDS", "Row", "Session", "cancellations", "fault", "first_line", "is_lost"]
 
 Row = tuple[Any, ...]
 
@@ -159,6 +159,17 @@ class Session:
             with peer:
                 peer.shutdown(socket.SHUT_RDWR)
 
+    async def rollback(self) -> None:
+        """Roll back; where that fails, end the connection. Never raises an error that would hide what led here: the
+        cancel of one statement may arrive late and strike this one.
+        """
+        if not self.closed:
+            try:
+                await self.fetch(queries.ROLLBACK)
+            except psycopg.Error:
+                self.abort()
+                await self.close()
+
     async def close(self) -> None:
         """Close the connection; safe to repeat."""
         await self.connection.close()
@@ -166,17 +177,23 @@ class Session:
     @contextlib.contextmanager
     def _limited(self, seconds: float) -> Iterator[None]:
         timer = asyncio.get_running_loop().call_later(seconds, self.abort)
+        before = cancellations()
         try:
             yield
         except psycopg.Error:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                # The cancel of one statement may arrive late and strike the next, a rollback most of all. An error
-                # in place of the cancellation would be dealt with, and whoever cancelled would wait for ever.
+            if cancellations() > before:
+                # psycopg ends a cancelled statement on the server first. An error that comes of this would be dealt
+                # with like any other, and whoever cancelled would wait for ever.
                 raise asyncio.CancelledError from None
             raise
         finally:
             timer.cancel()
+
+
+def cancellations() -> int:
+    """How often the present task has been asked to end."""
+    task = asyncio.current_task()
+    return task.cancelling() if task is not None else 0
 
 
 async def _connect(dsn: str, role: str, timeout: float) -> psycopg.AsyncConnection[Row]:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from relay.capture.listener import Listener
 from relay.capture.session import Session
 from relay.errors import (
     CaptureDegraded,
@@ -199,6 +200,33 @@ async def test_cuts_at_random_moments_lose_and_repeat_nothing(database: Database
         assert seen.values(A) == [str(number) for number in range(200)]
         assert seen.gaps == []
         assert seen.capture.stats.unannounced_events == 0
+
+
+async def test_a_connection_lost_while_coming_back_is_one_more_attempt(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an outage the relay goes on trying, also when a session breaks in the middle of being set up."""
+    await make_table(database, "a")
+    attempts = 0
+    start = Listener.start
+
+    async def breaking(listener: Listener) -> None:
+        nonlocal attempts
+        attempts += 1
+        if 1 < attempts < 4:
+            listener._session.abort()
+        await start(listener)
+
+    monkeypatch.setattr(Listener, "start", breaking)
+    async with capturing(database.daemon_dsn, A, capture={"backoff_initial_ms": 1}) as seen:
+        for number in range(2):
+            await database.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND application_name = 'relay read'"
+            )
+            await database.execute("INSERT INTO a (v) VALUES (%s)", str(number))
+            await seen.sees(A, str(number))
+        assert attempts == 5
 
 
 async def test_what_the_configuration_needs_is_compared(database: Database) -> None:

@@ -54,8 +54,7 @@ class Census:
             ((present, now, newest),) = await session.fetch(queries.PRESENT)
             yield Snapshot.parse(present).clamp((newest or 0) + 1), self._given or now
         finally:
-            if not session.closed:
-                await session.fetch(queries.ROLLBACK)
+            await session.rollback()
 
     async def parts(self, settings: AggregateSettings) -> AsyncGenerator[tuple[str, Sequence[Row]], None]:
         """What an engine is loaded with: the name of a part and some of its rows, part after part."""
