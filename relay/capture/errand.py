@@ -83,10 +83,17 @@ class Errand:
             finally:
                 await session.rollback()
 
-    async def close(self) -> None:
-        """Close the session. Callers that wait get another one, unless nobody is served any more."""
+    async def close(self, *, patience: float = 0.0) -> None:
+        """Close the session. Callers that wait get another one, unless nobody is served any more.
+
+        Whoever uses it has ``patience`` seconds to end: a statement that is being cancelled ends by itself, and with a
+        word from the driver if its session is closed first.
+        """
         if self._idle is not None:
             self._idle.cancel()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience), self._turn:
+                pass
         await self._drop()
 
     async def _ready(self) -> Session:

@@ -39,6 +39,10 @@ __all__ = [
 ]
 
 
+#: Seconds that a count which is being cancelled may take to end.
+_PATIENCE = 0.4
+
+
 @dataclass(frozen=True, slots=True)
 class Revocation:
     """Tokens of ``subject`` issued at or before ``at`` are refused."""
@@ -110,7 +114,7 @@ class Capture:
             await self._periods.run(sink, status)
         finally:
             await self._errand.close()
-            await self._census.close()
+            await self._census.close(patience=_PATIENCE)
 
     async def close(self) -> None:
         """Close what :meth:`start` opened; needed only if :meth:`run` is never called."""
