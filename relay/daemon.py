@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 
 import structlog
@@ -36,6 +36,9 @@ from relay.routing.prepare import Preparer
 __all__ = ["Daemon", "run"]
 
 log = structlog.get_logger(__name__)
+
+#: Seconds between two attempts to end what runs in the background.
+CANCEL_AGAIN_SECONDS = 0.5
 
 
 class Daemon:
@@ -110,8 +113,7 @@ class Daemon:
                     await stop.wait()
                     log.info("stopping")
                     await gateway.drain()
-                for task in background:
-                    task.cancel()
+                await _end(background)
         except BaseExceptionGroup as failed:
             cause = _cause(failed)
             if not isinstance(cause, RelayError):
@@ -261,6 +263,18 @@ async def _first(*events: asyncio.Event) -> None:
     finally:
         for each in waiting:
             each.cancel()
+
+
+async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel ``tasks`` until they have ended.
+
+    Once is not enough: a TaskGroup that is ending anyway, because a part of it failed, swallows a cancellation.
+    """
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_SECONDS)
 
 
 def _cause(failed: BaseExceptionGroup[BaseException]) -> BaseException:
