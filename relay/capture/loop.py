@@ -135,7 +135,9 @@ class Loop:
             self._asks.bell.clear()
             self._vigil.judge()
             if self._listener.wakes != wakes:
-                return await self._enter("awake")
+                # Awake only after the poll: K can wait until the news is out, and to give it back at once would have
+                # two sessions work at the same moment.
+                return None
             if self._gate.turns != turns:
                 # The request that waited behind another has come back, or the gate is lost.
                 return await self._enter("drowsy" if self._gate.alive else "awake")

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
+from relay.capture.batch import Batch
 from tests.support.capture import Watcher, capturing, make_table
 from tests.support.database import Database
 from tests.support.waiting import eventually
@@ -74,6 +75,24 @@ async def test_a_sleeping_relay_is_woken(database: Database) -> None:
             await database.execute("INSERT INTO a (v) VALUES ('y')")
         await seen.caught_up(database)
         assert (wakes, seen.capture.stats.wakes) == (1, 1)
+        healthy(seen)
+
+
+async def test_the_news_goes_out_before_the_gate_is_given_back(database: Database) -> None:
+    """What woke the relay is published before it asks for K to be given back, which would compete with the poll."""
+    await make_table(database, "a")
+    states: list[str] = []
+
+    def note(batch: Batch) -> None:
+        if batch.changes:
+            states.append(seen.state)
+
+    async with capturing(database.daemon_dsn, A, capture=SLEEPY) as seen:
+        seen.on_batch = note
+        await seen.asleep()
+        await database.execute("INSERT INTO a (v) VALUES ('x')")
+        await eventually(lambda: seen.stage.passed["released"] == 1)
+        assert states == ["asleep"]
         healthy(seen)
 
 
