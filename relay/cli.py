@@ -12,14 +12,14 @@ import traceback
 from collections.abc import Iterator, Sequence
 
 from relay import __version__
-from relay.commands import demo, install, prune, schema, serve, status, tail, token, uninstall
+from relay.commands import demo, explain, install, prune, schema, serve, status, tail, token, uninstall
 from relay.commands.shared import add_common_options
 from relay.errors import RelayError
 
 __all__ = ["build_parser", "main"]
 
 #: In the order in which somebody new meets them.
-COMMANDS = (demo, install, serve, token, tail, status, prune, schema, uninstall)
+COMMANDS = (demo, install, serve, token, tail, explain, status, prune, schema, uninstall)
 
 EPILOG = """\
 exit codes: 0 fine, 1 failed, 2 usage, 3 configuration, 4 database

@@ -189,6 +189,19 @@ SELECT wanted.source, a.attname::text, format_type(a.atttypid, NULL), coalesce(a
   LEFT JOIN pg_catalog.pg_index AS i ON i.indrelid = c.oid AND i.indisprimary
 """
 
+# One event, for whoever asks about it. An id may have been given out again; the later one is meant.
+EVENT: Final = f"SELECT {COLUMNS} FROM relay.event WHERE id = %(id)s ORDER BY xid DESC LIMIT 1"
+
+# The changes of its row in its transaction: they may be told as one. A row is one key of one table, before and after.
+EVENTS_BESIDE: Final = f"""
+WITH asked AS MATERIALIZED (SELECT xid, source, key FROM relay.event WHERE id = %(id)s AND xid = %(xid)s::xid8)
+SELECT {", ".join("e." + column.strip() for column in COLUMNS.split(","))}
+  FROM relay.event AS e JOIN asked AS a USING (xid)
+ WHERE e.source = a.source AND (e.id = %(id)s OR e.key = a.key)
+ ORDER BY e.id
+ LIMIT %(limit)s
+"""
+
 BEGIN_SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
 BEGIN_READ: Final = "BEGIN READ ONLY"

@@ -14,7 +14,7 @@ from relay.config import ServerSettings
 from relay.errors import ConfigError, UsageError
 from relay.messages.requests import SNAPSHOT_ROWS
 
-__all__ = ["default_url", "register"]
+__all__ = ["default_url", "parse_filter", "register"]
 
 DESCRIPTION = """\
 Prints each change as it comes, one line each. After a cut it reconnects and resumes where
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
         url=arguments.url or _configured_url(arguments),
         token=_token(arguments.token),
         channels=arguments.channels,
-        filter=_filter(arguments.filter),
+        filter=parse_filter(arguments.filter),
         snapshot=arguments.snapshot,
         since=arguments.since,
         count=arguments.count,
@@ -94,7 +94,8 @@ def _token(given: str | None) -> str:
     return token
 
 
-def _filter(text: str | None) -> Any:
+def parse_filter(text: str | None) -> Any:
+    """The filter of an option, None if there is none. Raises UsageError."""
     if text is None:
         return None
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from relay.commands.shared import Commands, add_command, duration, load_settings
@@ -51,14 +51,17 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def parse_claims(pairs: Iterable[str]) -> dict[str, Any]:
-    """``name=value`` pairs as claims; a value that is JSON counts as such. Raises UsageError."""
+def parse_claims(pairs: Iterable[str], registered: Collection[str] = REGISTERED) -> dict[str, Any]:
+    """``name=value`` pairs as claims; a value that is JSON counts as such. Raises UsageError.
+
+    ``registered`` are the names that come from elsewhere.
+    """
     claims: dict[str, Any] = {}
     for pair in pairs:
         name, separator, value = pair.partition("=")
         if not separator or not name:
             raise UsageError(f'"{pair}" is no claim; write --claim name=value')
-        if name in REGISTERED:
+        if name in registered:
             raise UsageError(f"claim {name} is set from the options and the config; use --subject and --ttl")
         if name in claims:
             raise UsageError(f"claim {name} is given twice; write a list, --claim '{name}=[…]'")

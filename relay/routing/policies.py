@@ -8,7 +8,7 @@ grants nothing on that channel.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ from relay.routing.masking import Masker
 from relay.routing.projection import Projection
 from relay.routing.view import UNSCOPED, Scope, View
 
-__all__ = ["Grants", "Policies", "compile_policies"]
+__all__ = ["Considered", "Grants", "Policies", "compile_policies"]
 
 _CLAIM = re.compile(r"\$claims\.([^\s.]+(?:\.[^\s.]+)*)")
 #: Lists in scopes come from the configuration and from signed tokens, not from clients; this bounds a mistake only.
@@ -83,19 +83,34 @@ class _Policy:
     masked: Mapping[str, Projection]
     aggregates: tuple[str, ...]
 
-    def applies(self, claims: Mapping[str, Any]) -> bool:
-        return all(_meets(claims.get(claim, _ABSENT), wanted) for claim, wanted in self.when.items())
+    def unmet(self, claims: Mapping[str, Any]) -> str | None:
+        """The first claim that keeps the policy from matching; None: it matches."""
+        met = (_meets(claims.get(claim, _ABSENT), wanted) for claim, wanted in self.when.items())
+        return next((claim for claim, is_met in zip(self.when, met, strict=True) if not is_met), None)
 
-    def scope(self, channel: Channel, claims: Mapping[str, Any]) -> Scope | None:
+    def scope(self, channel: Channel, claims: Mapping[str, Any]) -> Scope | str:
+        """The scope of a channel, or why the token gets none."""
         conditions = []
         for term in self.where:
             kind = channel.fields[term.field].kind
             try:
                 raw = _substitute(term.raw, claims)
                 conditions.append(condition(term.field, term.op, _fitting(raw, kind), kind, _LONGEST_LIST))
-            except ValueError:
-                return None
+            except ValueError as expected:
+                return f"where.{term.field}: {term.op} with {term.raw} expects {expected}"
         return Scope(tuple(conditions))
+
+
+@dataclass(frozen=True, slots=True)
+class Considered:
+    """One policy held against a token. ``unmet`` is the claim that keeps it from matching, None if it matches.
+
+    ``lost`` says of channels that a policy that matches would grant why this token does not get them.
+    """
+
+    policy: str
+    unmet: str | None
+    lost: Mapping[str, str]
 
 
 class Policies:
@@ -107,12 +122,22 @@ class Policies:
     def decide(self, claims: Mapping[str, Any]) -> Grants | None:
         """What a token with these claims may see; None if no policy matches or the one that does grants nothing."""
         for policy in self._policies:
-            if policy.applies(claims):
+            if policy.unmet(claims) is None:
                 scopes = {each.name: policy.scope(each, claims) for each in policy.channels}
-                granted = {name: scope for name, scope in scopes.items() if scope is not None}
+                granted = {name: scope for name, scope in scopes.items() if isinstance(scope, Scope)}
                 granted |= dict.fromkeys(policy.aggregates, UNSCOPED)
                 return Grants(policy.name, granted, policy.masked) if granted else None
         return None
+
+    def consider(self, claims: Mapping[str, Any]) -> Iterator[Considered]:
+        """How :meth:`decide` comes to its answer: each policy up to the one that decides."""
+        for policy in self._policies:
+            unmet = policy.unmet(claims)
+            scopes = {each.name: policy.scope(each, claims) for each in policy.channels}
+            lost = {name: why for name, why in scopes.items() if isinstance(why, str)}
+            yield Considered(policy.name, unmet, lost if unmet is None else {})
+            if unmet is None:
+                return
 
 
 def compile_policies(

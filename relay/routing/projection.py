@@ -20,19 +20,20 @@ _LEAST = frozenset({"last4", "hash", "redact"})
 class Projection:
     """The fields some subscribers see. ``status`` is the field whose change makes an update ``status_changed``, or "".
 
-    ``filterable`` are the kinds of the fields that a filter may name. ``canonical`` is equal for projections of one
-    channel that show the same.
+    ``filterable`` are the kinds of the fields that a filter may name, ``masks`` the names of the masks over the others.
+    ``canonical`` is equal for projections of one channel that show the same.
 
     Projections are compared by identity: all groups that see the same share one, and so share encoded messages.
     """
 
-    __slots__ = ("_convert", "_loose", "_wire", "canonical", "fields", "filterable", "status")
+    __slots__ = ("_convert", "_loose", "_wire", "canonical", "fields", "filterable", "masks", "status")
 
     def __init__(self, fields: Mapping[str, FieldType], status: str = "") -> None:
         self.fields = tuple(fields)
         self.filterable = dict(fields)
         self.status = status if status in fields else ""
         self.canonical = ""
+        self.masks: Mapping[str, str] = {}
         self._wire = {name: kind.wire for name, kind in fields.items()}
         self._convert = tuple((name, kind.wire) for name, kind in fields.items() if kind.wire is not None)
         self._loose = frozenset(name for name, kind in fields.items() if kind.loose)
@@ -91,6 +92,7 @@ class MaskedProjection(Projection):
         self._least = frozenset(name for name, mask in names.items() if mask in _LEAST)
         self._plain = Projection({name: kind for name, kind in kept.items() if name not in masks})
         self.filterable = self._plain.filterable
+        self.masks = dict(names)
         used = "hash" in names.values()
         self.canonical = ",".join(f"{name}={names[name]}" for name in fields if name in names) + (
             f"@{key_mark}" if used else ""
