@@ -63,6 +63,7 @@ ADAPTED = {
     "relay.toml": {
         'expires_at        = { column = "expires_at", type = "timestamp" }': 'coupon = { column = "coupon" }',
         '{ column = "error_message" }': '{ column = "failure_message" }',
+        'error_message = "error_message"': 'error_message = "failure_message"',
     },
 }
 
