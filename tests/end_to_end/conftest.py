@@ -1,13 +1,16 @@
-"""examples/django, served beside a relay for all the tests that only use it."""
+"""What end-to-end tests share: examples/django served beside a relay, and a real browser."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 
+import playwright.async_api
 import pytest
+import pytest_asyncio
 
 from tests.support.browser import Browser
+from tests.support.chromium import chromium_browser
 from tests.support.dashboard import Dashboard, watching
 from tests.support.database import Database
 from tests.support.django_site import Site, site_on
@@ -60,3 +63,10 @@ async def rows(site: Site) -> AsyncIterator[Database]:
     database = site.database()
     yield database
     await database.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def chromium() -> AsyncIterator[playwright.async_api.Browser]:
+    """One Chromium for all tests; each opens contexts of its own. Tests that use it share the session's loop."""
+    async with chromium_browser() as browser:
+        yield browser
