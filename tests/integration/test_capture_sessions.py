@@ -180,7 +180,6 @@ async def test_a_link_that_swallows_everything_ends_by_a_deadline(database: Data
         assert seen.gaps == []
 
 
-@pytest.mark.long  # fails in about every other run: see the CHANGELOG, Known
 async def test_cuts_at_random_moments_lose_and_repeat_nothing(database: Database) -> None:
     """However often the network is cut, every commit comes exactly once."""
     await make_table(database, "a")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
+import struct
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit, urlunsplit
@@ -22,11 +24,10 @@ class TcpProxy:
         self.port = 0
         self.accepted = 0
         self._target = (host, port)
-        self._server: asyncio.Server | None = None
+        self._listening: socket.socket | None = None
         self._flowing = asyncio.Event()
         self._flowing.set()
-        self._writers: set[asyncio.StreamWriter] = set()
-        self._handlers: set[asyncio.Task[None]] = set()
+        self._handlers: dict[asyncio.Task[None], socket.socket] = {}
 
     @classmethod
     def before(cls, url: str) -> Self:
@@ -53,21 +54,30 @@ class TcpProxy:
 
     async def cut(self) -> None:
         """End every connection at once and refuse new ones."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-        for writer in self._writers:
-            writer.transport.abort()
-        # A frozen pump waits for the thaw and would not notice the abort.
-        for handler in self._handlers:
+        if self._listening is not None:
+            asyncio.get_running_loop().remove_reader(self._listening)
+            self._listening.close()
+            self._listening = None
+        handlers = dict(self._handlers)
+        for handler, near in handlers.items():
+            # Closing it resets the connection, as a network does that goes away, instead of ending it in good order.
+            with contextlib.suppress(OSError):  # closed meanwhile
+                near.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             handler.cancel()
-        await asyncio.gather(*self._handlers, return_exceptions=True)
+        await asyncio.gather(*handlers, return_exceptions=True)
+        for near in handlers.values():
+            # A handler that was cancelled before its first step has closed nothing.
+            near.close()
 
     async def restore(self) -> None:
         """Accept connections (again), on the same port as before."""
-        if self._server is None:
-            self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-            self.port = self._server.sockets[0].getsockname()[1]
+        if self._listening is None:
+            listening = socket.create_server(("127.0.0.1", self.port))
+            listening.setblocking(False)
+            self._listening, self.port = listening, listening.getsockname()[1]
+            # asyncio.start_server loses a connection that is accepted in the moment of its close (Python 3.11): it is
+            # neither served nor ended, and its client waits for ever.
+            asyncio.get_running_loop().add_reader(listening, self._accept, listening)
 
     def freeze(self) -> None:
         """Pass no more bytes, in either direction."""
@@ -77,31 +87,33 @@ class TcpProxy:
         """Pass bytes again, also those that came while frozen."""
         self._flowing.set()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._handlers.add(task)
-        self._writers.add(writer)
-        self.accepted += 1
+    def _accept(self, listening: socket.socket) -> None:
         try:
-            await self._forward(reader, writer)
-        except (OSError, asyncio.CancelledError):
-            pass  # the connection ends, which is all that either means here
+            near, _ = listening.accept()
+        except OSError:
+            return  # gone before it was accepted
+        near.setblocking(False)
+        self.accepted += 1
+        handler = asyncio.get_running_loop().create_task(self._serve(near))
+        self._handlers[handler] = near
+        handler.add_done_callback(lambda done: self._handlers.pop(done, None))
+
+    async def _serve(self, near: socket.socket) -> None:
+        reader, writer = await asyncio.open_connection(sock=near)
+        try:
+            with contextlib.suppress(OSError):
+                await self._forward(reader, writer)
         finally:
-            self._handlers.discard(task)
-            self._writers.discard(writer)
             writer.transport.abort()
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await self._flowing.wait()
         far_reader, far_writer = await asyncio.open_connection(*self._target)
-        self._writers.add(far_writer)
         try:
             async with asyncio.TaskGroup() as pumps:
                 pumps.create_task(self._pump(reader, far_writer))
                 pumps.create_task(self._pump(far_reader, writer))
         finally:
-            self._writers.discard(far_writer)
             far_writer.transport.abort()
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
