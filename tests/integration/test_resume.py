@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.client import Client, connected
 from tests.support.database import Database
-from tests.support.payments import enrol, move, pay, student
+from tests.support.payments import move, pay, student
 from tests.support.relay import OWNER, RunningRelay, running_relay, settings_for
 from tests.support.turnstile import Turnstile
 
@@ -202,11 +202,12 @@ async def test_what_cannot_be_told_as_events_is_a_resync(database: Database, run
     """A table emptied, or a scope moved, while the client was away: its cursor is good and its rows are not."""
     user = await student(database, school=1)
     await pay(database, user)
+    await running.settle()
     async with connected(running.url, running.token(OWNER)) as client:
         await client.send("subscribe", channels=[CHANNEL])
         views = {CHANNEL: (await client.take("subscribed"))["channels"][CHANNEL]["view"]}
         cursor = (await client.take("checkpoint"))["cursor"]
-    await enrol(database, user, 2)
+    await database.execute("UPDATE accounts_schoolmembership SET school_id = 2 WHERE user_id = %s", user)
     await running.settle()
     async with connected(running.url, running.token(OWNER)) as client:
         assert (await come_back(client, cursor, views))["resumed"] is False
