@@ -124,6 +124,9 @@ class LimitSettings(Section):
     connects_per_minute_per_subject: Count = 120
     connects_per_minute_per_address: Count = 600
     bad_tokens_per_minute_per_address: Count = 5
+    polls_per_subject: Count = 20
+    polls_per_minute_per_subject: Count = 600
+    polls_per_minute_per_address: Count = 3000
     messages_per_minute: Count = 120
     message_bytes: Count = 65536
     subscriptions_per_connection: Count = 64

@@ -87,6 +87,9 @@ subscriptions = _gauge("relay_subscriptions", "Live subscriptions")
 connections = _gauge("relay_connections", "Open client connections")
 connections_total = _counter("relay_connections_accepted_total", "Client connections accepted")
 refused_total = _counter("relay_refused_total", "Requests refused before the upgrade", "code")
+api_requests_total = _counter(
+    "relay_api_requests_total", "Requests below /api/, by what was asked for", "path"
+)
 closed_total = _counter("relay_closed_total", "Connections closed by the relay", "code")
 auth_failures_total = _counter("relay_auth_failures_total", "Tokens refused", "code")
 errors_sent_total = _counter("relay_errors_sent_total", "Error messages sent to clients", "code")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from relay import metrics
 from relay.errors import TokenRefused
-from relay.gateway.handshake import Headers, Proxies, find_token, origin_allowed
+from relay.gateway.handshake import Headers, Proxies, bearer_token, find_token, origin_allowed
 from relay.gateway.http import RefusedByHttp
 from relay.gateway.limits import Refusal, Seat
 from relay.messages.codes import CODES
@@ -65,11 +65,22 @@ class Door:
 
     def enter(self, peer: str, headers: Headers) -> Admission:
         """The part that is decided at once: Origin, and a seat. Raises RefusedByHttp."""
-        address = self._proxies.client(peer, headers)
+        self.look_at_origin(peer, headers)
+        return self._seat(peer, headers, poll=False)
+
+    def enter_poll(self, peer: str, headers: Headers) -> Admission:
+        """The same for a request that is answered and over; its Origin has been looked at."""
+        return self._seat(peer, headers, poll=True)
+
+    def look_at_origin(self, peer: str, headers: Headers) -> None:
+        """Raises RefusedByHttp for a page of somebody else's."""
         host = self._proxies.host(peer, headers)
         if not origin_allowed(headers.get_all("Origin"), host, self._services.settings.server.origins):
             raise RefusedByHttp("origin_refused")
-        seat = self._services.limits.enter(address, time.monotonic())
+
+    def _seat(self, peer: str, headers: Headers, *, poll: bool) -> Admission:
+        address = self._proxies.client(peer, headers)
+        seat = self._services.limits.enter(address, time.monotonic(), poll=poll)
         if isinstance(seat, Refusal):
             raise RefusedByHttp(seat.code, retry_after=seat.retry_after)
         return Admission(address, seat)
@@ -85,6 +96,22 @@ class Door:
         except TokenRefused as refused:
             self._refuse(admission, refused, is_browser=bool(headers.get_all("Origin")))
             return
+        self._claim(admission, identity)
+
+    async def identify_poll(self, admission: Admission, headers: Headers) -> Identity:
+        """Who asks, by the one carrier that is no part of an address. Raises RefusedByHttp: anybody can read that."""
+        token = bearer_token(headers)
+        if token is None:
+            raise RefusedByHttp("token_missing", "send the token as Authorization: Bearer …")
+        try:
+            identity = await self.verify(token)
+        except TokenRefused as refused:
+            self._refuse(admission, refused, is_browser=False)
+            raise
+        self._claim(admission, identity)
+        return identity
+
+    def _claim(self, admission: Admission, identity: Identity) -> None:
         refusal = admission.seat.claim(admission.claimant(identity), time.monotonic())
         if refusal is not None:
             raise RefusedByHttp(refusal.code, retry_after=refusal.retry_after)

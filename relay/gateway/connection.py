@@ -51,6 +51,13 @@ RETRY_MS = (500, 5000)
 class Subscribing(Protocol):
     """What a connection needs of its subscriptions. Every call returns at once."""
 
+    @property
+    def working(self) -> bool:
+        """Whether something that was asked for, or is owed, has not been seen to yet."""
+
+    def __len__(self) -> int:
+        """The number of channels subscribed to."""
+
     def subscribe(self, request: requests.Subscribe) -> None:
         """Subscribe, resume, replace."""
 
@@ -68,7 +75,12 @@ class Subscribing(Protocol):
 
 
 class Connection:
-    """One client from its welcome to its end: an outlet for the hub, a peer for its subscriptions."""
+    """One client from its welcome to its end: an outlet for the hub, a peer for its subscriptions.
+
+    ``lasting``: it goes on until something ends it; a poll is answered soon whatever happens.
+    """
+
+    lasting = True
 
     __slots__ = (
         "_ended",
@@ -163,6 +175,9 @@ class Connection:
                 return False
             self._extra = min(self._extra, self._ws.transport.get_write_buffer_size())
         return not self.ended
+
+    def settled(self) -> None:
+        """Everything that was asked for so far has been seen to, which nobody waits for here."""
 
     def resync(self, channels: frozenset[str], reason: str) -> None:
         """The hub says that what was sent on ``channels`` is void."""

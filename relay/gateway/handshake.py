@@ -15,6 +15,7 @@ __all__ = [
     "SUBPROTOCOL",
     "Headers",
     "Proxies",
+    "bearer_token",
     "find_token",
     "is_own_host",
     "offered_subprotocols",
@@ -67,16 +68,23 @@ def find_token(headers: Headers, query: str) -> str | None:
 
     ``Authorization: Bearer``, then ``bearer.<token>`` among the offered subprotocols, then ``?token=``.
     """
-    for line in headers.get_all("Authorization"):
-        scheme, _, token = line.strip().partition(" ")
-        if scheme.lower() == "bearer":
-            return token.strip()
+    if (token := bearer_token(headers)) is not None:
+        return token
     for offered in offered_subprotocols(headers):
         if offered.startswith("bearer."):
             return offered.removeprefix("bearer.")
     for name, token in parse_qsl(query, keep_blank_values=True, errors="replace"):
         if name == "token":
             return token
+    return None
+
+
+def bearer_token(headers: Headers) -> str | None:
+    """The token of ``Authorization: Bearer``, which may be empty; None: there is none."""
+    for line in headers.get_all("Authorization"):
+        scheme, _, token = line.strip().partition(" ")
+        if scheme.lower() == "bearer":
+            return token.strip()
     return None
 
 

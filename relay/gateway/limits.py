@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -104,19 +104,43 @@ class Refusal:
     retry_after: float
 
 
+@dataclass(slots=True)
+class _Door:
+    """The limits of one way in: how often, by address and by subject, and ``most`` of one subject at a time."""
+
+    by_address: Buckets
+    by_subject: Buckets
+    most: int
+    present: Counter[str] = field(default_factory=Counter)
+
+
 class Limits:
-    """All limits on connecting. Every question takes ``now``, in seconds of one monotonic clock."""
+    """All limits on connecting and polling. Every question takes ``now``, in seconds of one monotonic clock.
+
+    A poll takes a seat as a connection does, but is counted by itself: it is over soon, and comes again.
+    """
 
     def __init__(self, settings: LimitSettings) -> None:
         self._taken = 0
-        self._subjects: Counter[str] = Counter()
+        self._present: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
         self.reconfigure(settings)
 
     def reconfigure(self, settings: LimitSettings) -> None:
         """Go on with other limits. Open connections keep their seats, rates begin anew."""
         self.settings = settings
-        self._by_address = Buckets(settings.connects_per_minute_per_address)
-        self._by_subject = Buckets(settings.connects_per_minute_per_subject)
+        connections, polls = self._present
+        self._connections = _Door(
+            Buckets(settings.connects_per_minute_per_address),
+            Buckets(settings.connects_per_minute_per_subject),
+            settings.connections_per_subject,
+            connections,
+        )
+        self._polls = _Door(
+            Buckets(settings.polls_per_minute_per_address),
+            Buckets(settings.polls_per_minute_per_subject),
+            settings.polls_per_subject,
+            polls,
+        )
         self._bad_tokens = Buckets(settings.bad_tokens_per_minute_per_address)
 
     @property
@@ -124,43 +148,49 @@ class Limits:
         """Seats in use."""
         return self._taken
 
-    def enter(self, address: str, now: float) -> Seat | Refusal:
-        """A seat for a connection from ``address`` whose subject is not known yet."""
+    def enter(self, address: str, now: float, *, poll: bool = False) -> Seat | Refusal:
+        """A seat for a connection or poll from ``address`` whose subject is not known yet."""
         if self._taken >= self.settings.connections:
             return Refusal("server_full", 5.0)
-        if wait := self._by_address.take(network_of(address), now):
+        if wait := self._door(poll).by_address.take(network_of(address), now):
             return Refusal("connecting_too_often", wait)
         self._taken += 1
-        return Seat(self)
+        return Seat(self, poll)
 
     def forgive(self, address: str, now: float) -> bool:
         """Count a bad token from ``address``. True: patience is left, and a browser may be told why by
         message."""
         return not self._bad_tokens.take(network_of(address), now)
 
-    def _claim(self, subject: str, now: float) -> Refusal | None:
-        if self._subjects[subject] >= self.settings.connections_per_subject:
+    def _door(self, poll: bool) -> _Door:
+        return self._polls if poll else self._connections
+
+    def _claim(self, subject: str, now: float, *, poll: bool) -> Refusal | None:
+        door = self._door(poll)
+        if door.present[subject] >= door.most:
             return Refusal("too_many_connections", 5.0)
-        if wait := self._by_subject.take(subject, now):
+        if wait := door.by_subject.take(subject, now):
             return Refusal("connecting_too_often", wait)
-        self._subjects[subject] += 1
+        door.present[subject] += 1
         return None
 
-    def _leave(self, subject: str | None) -> None:
+    def _leave(self, subject: str | None, *, poll: bool) -> None:
         self._taken -= 1
         if subject is not None:
-            self._subjects[subject] -= 1
-            if not self._subjects[subject]:
-                del self._subjects[subject]
+            present = self._door(poll).present
+            present[subject] -= 1
+            if not present[subject]:
+                del present[subject]
 
 
 class Seat:
-    """The place of one connection, given back exactly once however it ends."""
+    """The place of one connection or poll, given back exactly once however it ends."""
 
-    __slots__ = ("_left", "_limits", "_subject")
+    __slots__ = ("_left", "_limits", "_poll", "_subject")
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, poll: bool = False) -> None:
         self._limits = limits
+        self._poll = poll
         self._subject: str | None = None
         self._left = False
 
@@ -168,7 +198,7 @@ class Seat:
         """Count this connection for ``subject``, once; or say why that is one too many."""
         if self._left:
             return None  # gone while its token was being checked: it would never be given back
-        refusal = self._limits._claim(subject, now)
+        refusal = self._limits._claim(subject, now, poll=self._poll)
         if refusal is None:
             self._subject = subject
         return refusal
@@ -177,4 +207,4 @@ class Seat:
         """Give the seat back; again is harmless."""
         if not self._left:
             self._left = True
-            self._limits._leave(self._subject)
+            self._limits._leave(self._subject, poll=self._poll)

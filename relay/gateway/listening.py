@@ -18,9 +18,8 @@ from relay.gateway.websocket import WebSocket
 
 __all__ = ["TLS_SECONDS", "allow_files", "listen"]
 
-#: Seconds for the TLS handshake, and for the closing handshake of a connection that the library closes.
+#: Seconds for the TLS handshake.
 TLS_SECONDS = 10.0
-CLOSE_SECONDS = 5.0
 #: Bytes in the write buffer above which ``send_all`` waits for the client.
 PACE_BYTES = 65536
 #: Files that the process has open besides client connections.
@@ -61,7 +60,7 @@ async def listen(
             server_header=None,
             open_timeout=None,  # see WebSocket.handshake
             ping_interval=None,  # see Heartbeat
-            close_timeout=CLOSE_SECONDS,
+            close_timeout=None,  # see WebSocket.answer_seconds: a slow reader shall get the end of its answer, too
             write_limit=PACE_BYTES,
             logger=LOGGER,
             create_connection=partial(WebSocket, address=address),  # type: ignore[arg-type]

@@ -37,5 +37,8 @@ class Peer(Protocol):
     def goodbye(self, code: str, *, retry_after_ms: int | None = None) -> None:
         """Tell the client why, and close with the code's close code."""
 
+    def settled(self) -> None:
+        """Everything that was asked for so far has been seen to."""
+
     def fail(self, code: str, message: str | None = None) -> None:
         """Tell the client what went wrong; where the table of codes says so, close."""

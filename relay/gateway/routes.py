@@ -1,4 +1,4 @@
-"""One request on the public address: a page, a refusal, or the way to an upgrade."""
+"""One request on the public address: a page, the API, a refusal, or the way to an upgrade."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from websockets.server import ServerProtocol
 
 from relay import metrics
 from relay.gateway.admission import Door
+from relay.gateway.api import PREFIX, Api
 from relay.gateway.compat import PROFILES, Profile
 from relay.gateway.handshake import SUBPROTOCOL, offered_subprotocols, split_target, wants_websocket
 from relay.gateway.http import RefusedByHttp, refuse, without_body
@@ -32,10 +33,11 @@ log = structlog.get_logger(__name__)
 class Routes:
     """Answers the requests of the public address. While ``draining`` nobody is let in any more."""
 
-    def __init__(self, services: Services, door: Door, pages: Pages) -> None:
+    def __init__(self, services: Services, door: Door, pages: Pages, api: Api) -> None:
         self._services = services
         self._door = door
         self._pages = pages
+        self._api = api
         self.draining = False
 
     async def __call__(self, ws: WebSocket, request: Request) -> Response | None:
@@ -66,6 +68,8 @@ class Routes:
             return None
         if wants_websocket(request.headers):
             raise RefusedByHttp("not_found")
+        if path.startswith(PREFIX):
+            return await self._api(ws, request, path, query)
         if request.method not in ("GET", "HEAD"):
             raise RefusedByHttp("method_not_allowed", headers=(("Allow", "GET, HEAD"),))
         if path == "/healthz":

@@ -20,6 +20,7 @@ from relay.errors import ConfigError
 from relay.gateway import tls
 from relay.gateway.address import Address, Receiver
 from relay.gateway.admission import Door
+from relay.gateway.api import Api
 from relay.gateway.connection import Connection, Subscribing
 from relay.gateway.dialogue import Dialogue
 from relay.gateway.drain import drain
@@ -56,7 +57,7 @@ class Gateway:
         self._subscribing = subscribing
         self.services = services
         self.door = Door(services)
-        self._routes = Routes(services, self.door, Pages(web_directory()))
+        self._routes = Routes(services, self.door, Pages(web_directory()), Api(self))
         self._connections: set[Connection] = set()
         self._everybody: set[Connection] = set()  # those too who have not shown a token yet
         self._public = Address(
@@ -71,7 +72,7 @@ class Gateway:
         self._heartbeat = Heartbeat(services, lambda: self._connections)
         self._servers: list[Server] = []
         self._tls: ssl.SSLContext | None = None
-        self._degraded: CaptureStatus | None = None
+        self._status = CaptureStatus(status="ok", since=datetime.now(UTC))
         self._why = ""
 
     # What the daemon calls.
@@ -132,7 +133,7 @@ class Gateway:
         """Why no new client should be sent here, or None."""
         if self._routes.draining:
             return "draining"
-        if self._degraded is not None:
+        if self._status.status == "degraded":
             return f"capture degraded: {self._why}"
         return None
 
@@ -145,7 +146,7 @@ class Gateway:
             frame = CaptureStatus(
                 status="degraded", since=status.since, reason=_DOWN if status.down else _PARTIAL
             )
-        self._degraded = None if status.ok else frame
+        self._status = frame
         self._why = status.reason
         metrics.capture_up.set(status.ok)
         self.services.hub.capture_status(frame.encode())
@@ -194,7 +195,12 @@ class Gateway:
         for server in self._servers:
             server.server.close()
 
-    # What a dialogue needs of the house it takes place in.
+    # What a dialogue, and the API, need of the house they take place in.
+
+    @property
+    def draining(self) -> bool:
+        """Whether nobody is let in any more."""
+        return self._routes.draining
 
     def subscribing(self, connection: Connection) -> Subscribing:
         """The subscriptions of a connection."""
@@ -203,10 +209,17 @@ class Gateway:
     def joined(self, connection: Connection) -> None:
         """``connection`` is authenticated and may be sent events."""
         self._connections.add(connection)
-        metrics.connections_total.inc()
+        if connection.lasting:
+            metrics.connections_total.inc()
         metrics.connections.set(len(self._connections))
-        if self._degraded is not None:
-            connection.send(self._degraded.encode())
+        # A poll is told as well that all is right: it cannot have heard when that changed.
+        if self._status.status == "degraded" or not connection.lasting:
+            connection.send(self._status.encode())
+
+    def arrived(self, connection: Connection) -> None:
+        """``connection`` has to be told when the relay goes."""
+        self._everybody.add(connection)
+        self._empty.clear()
 
     def left(self, connection: Connection) -> None:
         """``connection`` is gone."""
@@ -219,8 +232,7 @@ class Gateway:
     def _opened(self, ws: WebSocket) -> Dialogue:
         assert ws.admission is not None
         dialogue = Dialogue(ws, ws.admission, self)
-        self._everybody.add(dialogue.connection)
-        self._empty.clear()
+        self.arrived(dialogue.connection)
         dialogue.begin()
         return dialogue
 

@@ -11,33 +11,25 @@ Three rules make the seam between what is fetched and what is live exact:
 * no checkpoint leaves while any subscription of the connection is on hold (the hub sees to it), and one leaves at
   the end, from a poll that has seen everything fetched: coming back with it repeats nothing and loses nothing.
 
-Requests of one connection are worked off in the order they came, by one task that exists only while there is work.
-What a regrant or a resync does to a subscription whose fetch is under way shows in ``_active`` and ``Active.void``:
-the fetch notices at its next step, and starts over or leaves it to what was queued meanwhile.
+Requests of one connection are worked off in the order they came, see :mod:`relay.gateway.turns`. What a regrant or a
+resync does to a subscription whose fetch is under way shows in ``_active`` and ``Active.void``: the fetch notices at
+its next step, and starts over or leaves it to what was queued meanwhile.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 import structlog
 
-from relay.errors import (
-    CaptureDegraded,
-    DatabaseError,
-    DatabaseUnreachable,
-    FilterRefused,
-    Overloaded,
-    RelayError,
-)
+from relay.errors import CaptureDegraded, FilterRefused, RelayError
 from relay.gateway.feeding import Active, Feeder, resync
 from relay.gateway.peer import Peer
 from relay.gateway.resuming import Replay, resume
 from relay.gateway.services import Services
+from relay.gateway.turns import Turns
 from relay.gateway.watching import Watching
 from relay.messages import requests
 from relay.messages.codes import CODES
@@ -50,9 +42,6 @@ __all__ = ["Subscriptions"]
 
 log = structlog.get_logger(__name__)
 
-#: Requests of one connection that may wait for their turn.
-WAITING = 64
-
 
 class Subscriptions:
     """Subscribes one connection. Nothing here is shared between connections."""
@@ -63,8 +52,7 @@ class Subscriptions:
         self._active: dict[str, Active] = {}
         self._watching = Watching(peer, services)
         self._feeder = Feeder(peer, services, is_current=self._is_current, stop=self._stop)
-        self._work: deque[Callable[[], Awaitable[None]]] = deque()
-        self._task: asyncio.Task[None] | None = None
+        self._turns = Turns(peer, services.tasks)
         self._closed = False
 
     def __len__(self) -> int:
@@ -72,6 +60,11 @@ class Subscriptions:
 
     def __contains__(self, channel: str) -> bool:
         return channel in self._active or channel in self._watching
+
+    @property
+    def working(self) -> bool:
+        """Whether something that was asked for, or is owed, has not been seen to yet."""
+        return self._turns.working
 
     # What the connection calls. All of it returns at once.
 
@@ -88,7 +81,7 @@ class Subscriptions:
         voided = [self._active[name] for name in sorted(channels) if name in self._active]
         if voided:
             self._feeder.void(voided, reason)
-            self._queue(lambda: self._refetch(voided))
+            self._turns.queue(lambda: self._refetch(voided))
 
     def regrant(self, grants: Grants) -> None:
         """Apply what a refreshed token or a reload grants now. A lost channel stops within this call."""
@@ -116,7 +109,7 @@ class Subscriptions:
             )
             for active in changed:
                 active.void = "view_changed"
-            self._queue(lambda: self._refetch(changed))
+            self._turns.queue(lambda: self._refetch(changed))
         for name, reason in self._watching.lost().items():
             self._unwatch(name, reason)
         if replaced := self._watching.replaced():
@@ -127,42 +120,15 @@ class Subscriptions:
         """Forget everything; a fetch under way is cancelled."""
         self._closed = True
         self._watching.close()
-        self._work.clear()
-        if self._task is not None:
-            self._task.cancel()
+        self._turns.close()
 
     # One request after the other.
 
     def _request(self, step: Callable[[], Awaitable[None]], request_id: RequestId | None) -> None:
-        if len(self._work) >= WAITING:
+        if self._turns.full:
             self._refuse("busy", "too many requests wait on this connection", id=request_id)
         else:
-            self._queue(step)
-
-    def _queue(self, step: Callable[[], Awaitable[None]]) -> None:
-        # What follows from a resync or regrant is owed to the client, however many of its requests wait.
-        if self._closed:
-            return
-        self._work.append(step)
-        if self._task is None:
-            self._task = self._services.tasks.spawn(self._run(), failed=self._failed)
-
-    async def _run(self) -> None:
-        try:
-            while self._work:
-                await self._work.popleft()()
-        except Overloaded as full:
-            self._peer.goodbye("overloaded", retry_after_ms=full.retry_after_ms)
-        except DatabaseError as error:
-            if not isinstance(error, CaptureDegraded | DatabaseUnreachable):
-                log.error("replay_failed", why=str(error))
-            self._peer.goodbye("capture_degraded")
-        finally:
-            self._task = None
-
-    def _failed(self, error: Exception) -> None:
-        log.error("subscription_failed", exc_info=error)
-        self._peer.fail("internal")
+            self._turns.queue(step)
 
     async def _unsubscribe(self, request: requests.Unsubscribe) -> None:
         for name in request.channels:

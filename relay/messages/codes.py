@@ -28,6 +28,7 @@ __all__ = [
 class Code:
     """One row. ``close`` None: the connection goes on. ``http`` None: cannot happen before the upgrade.
 
+    ``carrier``: the message that brings it, or ``answer`` where it can only be an HTTP answer.
     ``retryable``: the same client may try again, with a fresh token where the token was the trouble, and
     may succeed without anybody changing anything. ``message`` is the default text for people; it never
     holds a token or row content.
@@ -38,7 +39,7 @@ class Code:
     retryable: bool
     http: int | None = None
     close: int | None = None
-    carrier: Literal["error", "goodbye"] = "error"
+    carrier: Literal["error", "goodbye", "answer"] = "error"
 
 
 _ROWS = (
@@ -50,14 +51,16 @@ _ROWS = (
     Code("keys_unavailable", "tokens cannot be checked at the moment", True, 503, 1013),
     Code("subject_changed", "a refresh must bring a token of the same subject", False, None, 4003),
     Code("forbidden", "no policy grants this token anything here", False, 403, 4003),
-    Code("origin_refused", "this Origin is not among the allowed ones", False, 403),
+    Code("origin_refused", "this Origin is not among the allowed ones", False, 403, None, "answer"),
     # The request.
-    Code("bad_request", "the HTTP request is malformed", False, 400),
-    Code("not_found", "there is nothing at this path", False, 404),
-    Code("method_not_allowed", "this path answers GET and HEAD only", False, 405),
-    Code("uri_too_long", "the request line is too long", False, 414),
-    Code("upgrade_required", "this path speaks WebSocket; send an Upgrade request", False, 426),
-    Code("headers_too_large", "the request header is too large", False, 431),
+    Code("bad_request", "the HTTP request is malformed", False, 400, None, "answer"),
+    Code("not_found", "there is nothing at this path", False, 404, None, "answer"),
+    Code("method_not_allowed", "this path does not answer this method", False, 405, None, "answer"),
+    Code("uri_too_long", "the request line is too long", False, 414, None, "answer"),
+    Code(
+        "upgrade_required", "this path speaks WebSocket; send an Upgrade request", False, 426, None, "answer"
+    ),
+    Code("headers_too_large", "the request header is too large", False, 431, None, "answer"),
     # Limits.
     Code("too_many_connections", "this subject has too many connections open", True, 429, 4029),
     Code("connecting_too_often", "too many connections in the last minute; slow down", True, 429, 4029),
@@ -83,10 +86,10 @@ _ROWS = (
     Code("unknown_type", "there is no message of this type", False),
     Code("busy", "too many requests of this connection wait for their turn", True),
     # Subscribing.
-    Code("unknown_channel", "there is no such channel for this token", False),
-    Code("filter_refused", "the filter names an unknown field or operator", False),
+    Code("unknown_channel", "there is no such channel for this token", False, 404),
+    Code("filter_refused", "the filter names an unknown field or operator", False, 400),
     Code("not_subscribed", "this channel is not subscribed", False),
-    Code("snapshot_failed", "the snapshot could not be taken; the subscription has ended", True),
+    Code("snapshot_failed", "the snapshot could not be taken; the subscription has ended", True, 503),
     Code("capture_degraded", "the database cannot be read at the moment", True, 503, 1013, "goodbye"),
     # Our side.
     Code("internal", "something failed on our side", True, 500, 1011),

@@ -15,7 +15,18 @@ from relay import jsontext
 from relay.errors import RelayError
 from relay.messages.frames import RequestId
 
-__all__ = ["CLIENT_MESSAGES", "Auth", "BadRequest", "Ping", "Request", "Subscribe", "Unsubscribe", "parse"]
+__all__ = [
+    "CLIENT_MESSAGES",
+    "SNAPSHOT_ROWS",
+    "Auth",
+    "BadRequest",
+    "Ping",
+    "Request",
+    "Subscribe",
+    "Unsubscribe",
+    "parse",
+    "subscribe",
+]
 
 #: Rows of a snapshot that a client may ask for.
 SNAPSHOT_ROWS = 500
@@ -125,11 +136,21 @@ def parse(text: bytes | str) -> Auth | Subscribe | Unsubscribe | Ping:
     try:
         return model.model_validate(value)  # type: ignore[return-value]  # one of the four, by construction
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        field = str(first["loc"][0])
-        raise BadRequest(
-            "invalid_request", f"{kind}.{field} must be {_MUST_BE[field]}", id=known_id
-        ) from None
+        raise BadRequest("invalid_request", f"{kind}.{_complaint(error)}", id=known_id) from None
+
+
+def subscribe(fields: Mapping[str, Any]) -> Subscribe:
+    """A subscribe whose fields did not come as one message. Raises BadRequest, as :func:`parse` does."""
+    try:
+        return Subscribe.model_validate(fields)
+    except ValidationError as error:
+        raise BadRequest("invalid_request", _complaint(error)) from None
+
+
+def _complaint(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    field = str(first["loc"][0])
+    return f"{field} must be {_MUST_BE[field]}"
 
 
 def _short(name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from relay.gateway.subscribing import WAITING
+from relay.gateway.turns import WAITING
 from tests.support.client import Client, connected
 from tests.support.database import Database
 from tests.support.payments import pay, student

@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed
 from relay import jsontext
 from relay.messages.codes import CODES, RESYNC_REASONS, UNSUBSCRIBED_REASONS
 
-__all__ = ["Client", "Frame", "connected"]
+__all__ = ["Client", "Frame", "connected", "documented"]
 
 Frame = dict[str, Any]
 
@@ -34,7 +34,7 @@ class Client:
         """The next message from the socket. Raises ConnectionClosed."""
         frame: Frame = jsontext.decode(await self.socket.recv())
         self.frames.append(frame)
-        _documented(frame)
+        documented(frame)
         return frame
 
     async def take(
@@ -75,7 +75,7 @@ class Client:
         return [frame for frame in self.frames if frame["type"] in types]
 
 
-def _documented(frame: Frame) -> None:
+def documented(frame: Frame) -> None:
     """Every word that clients are given for a reason is in the one table, and so in docs/protocol.md."""
     words: Mapping[str, Collection[str]] = {"resync": RESYNC_REASONS, "unsubscribed": UNSUBSCRIBED_REASONS}
     if (known := words.get(frame["type"])) is not None:

@@ -104,6 +104,10 @@ class FakeSubscriptions:
         self.peer = peer
         self.resynced: list[tuple[frozenset[str], str]] = []
         self.closed = False
+        self.working = False
+
+    def __len__(self) -> int:
+        return 1
 
     def subscribe(self, request: requests.Subscribe) -> None:
         if "bug" in request.channels:

@@ -43,7 +43,7 @@ def codes() -> str:
     return table(
         "code | message | retry | HTTP | close | meaning",
         [
-            f"`{row.name}` | {'`' + row.carrier + '`' if row.http is None or row.close else '–'} | "
+            f"`{row.name}` | {'–' if row.carrier == 'answer' else f'`{row.carrier}`'} | "
             f"{'yes' if row.retryable else 'no'} | {row.http or '–'} | {row.close or '–'} | {row.message}"
             for row in CODES.values()
         ],
