@@ -4,7 +4,7 @@
 export type Filter = Record<string, unknown>;
 
 /**
- * - `connecting`: not complete yet since `connect()`, `reconnect()` or signing in.
+ * - `connecting`: nothing has been shown yet, and the connection is being made.
  * - `catching-up`: connected; snapshots or missed events are still coming.
  * - `live`: what is shown is complete up to `asOf`.
  * - `degraded`: connected, but the relay does not hear its database: complete only up to `asOf`.
