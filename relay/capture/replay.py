@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,9 @@ from relay.capture.snapshot import Snapshot
 from relay.errors import BadOutboxRow, ResumeRefused
 
 __all__ = ["Resumed", "facts", "replay"]
+
+#: Rows parsed before other tasks get their turn.
+AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +67,17 @@ async def replay(
         raise ResumeRefused("too_far")
     # Every row that this transaction sees is covered by the cursor or was just read, so this is the clamp.
     bound = max([cursor.snapshot.xmax, known.horizon.xmax, *(int(row[1]) + 1 for row in rows)])
-    return Resumed(_changes(rows, sources), known.present.clamp(bound), now)
+    return Resumed(await _changes(rows, sources), known.present.clamp(bound), now)
 
 
-def _changes(rows: Sequence[Row], sources: frozenset[str]) -> tuple[Change, ...]:
+async def _changes(rows: Sequence[Row], sources: frozenset[str]) -> tuple[Change, ...]:
+    ours = []
     try:
-        ours = (change.parse(row) for row in rows if row[3] in sources)
-        return tuple(sorted(ours, key=lambda found: (found.id, found.xid)))
+        for count, row in enumerate(rows, 1):
+            if row[3] in sources:
+                ours.append(change.parse(row))
+            if count % AT_ONCE == 0:
+                await asyncio.sleep(0)
     except BadOutboxRow:
         raise ResumeRefused("unreadable_row") from None
+    return tuple(sorted(ours, key=lambda found: (found.id, found.xid)))

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
 import psycopg
@@ -26,6 +26,9 @@ Row = tuple[Any, ...]
 
 #: A gate session that says nothing for so long is ended by Postgres: a frozen relay must not keep writers notifying.
 GATE_IDLE_SECONDS = 5
+
+# A timer that is called so much later than it asked for says more about this process than about the database.
+_LATE_SECONDS = 0.1
 
 # A peer that vanished without a word is noticed within about 15 s, also when nothing is being said.
 _LINK = {
@@ -176,7 +179,7 @@ class Session:
 
     @contextlib.contextmanager
     def _limited(self, seconds: float) -> Iterator[None]:
-        timer = asyncio.get_running_loop().call_later(seconds, self.abort)
+        deadline = _Deadline(seconds, self.abort)
         before = cancellations()
         try:
             yield
@@ -187,7 +190,30 @@ class Session:
                 raise asyncio.CancelledError from None
             raise
         finally:
-            timer.cancel()
+            deadline.cancel()
+
+
+class _Deadline:
+    """Calls ``passed`` after ``seconds``, unless cancelled.
+
+    Time in which the event loop stood still does not count: the answer may be there and nobody has looked. To end a
+    healthy connection for it would make everybody start over, which is the most work there is.
+    """
+
+    def __init__(self, seconds: float, passed: Callable[[], None]) -> None:
+        self._seconds = seconds
+        self._passed = passed
+        self._loop = asyncio.get_running_loop()
+        self._timer = self._loop.call_later(seconds, self._due)
+
+    def _due(self) -> None:
+        if self._loop.time() - self._timer.when() > _LATE_SECONDS:
+            self._timer = self._loop.call_later(self._seconds, self._due)
+        else:
+            self._passed()
+
+    def cancel(self) -> None:
+        self._timer.cancel()
 
 
 def cancellations() -> int:

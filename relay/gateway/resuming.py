@@ -7,7 +7,8 @@ live events it includes. A cursor is unsigned: whatever it claims, today's polic
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from relay import metrics
@@ -19,6 +20,9 @@ from relay.messages.requests import Subscribe
 from relay.routing.view import View
 
 __all__ = ["Replay", "resume"]
+
+#: Messages of a replay made before other tasks get their turn.
+AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,7 @@ async def _from_outbox(
             void[name] = "capture_changed"
             continue
         try:
-            messages = [message for _, message in services.hub.render(view, prepared)]
+            messages = await _gathered(services.hub.render(view, prepared))
         except ResumeRefused as no:
             # A table emptied, or a look-up that scopes this view changed, while the client was away.
             void[name] = no.reason
@@ -94,3 +98,14 @@ async def _from_outbox(
             replays[name] = Replay(messages, floors)
             metrics.replays_total.labels("outbox").inc()
     return replays, void
+
+
+async def _gathered(messages: Iterable[bytes | None]) -> list[bytes]:
+    """The messages, with pauses for everybody else while they are made."""
+    gathered = []
+    for count, message in enumerate(messages, 1):
+        if message is not None:
+            gathered.append(message)
+        if count % AT_ONCE == 0:
+            await asyncio.sleep(0)
+    return gathered

@@ -12,7 +12,7 @@ these steps, and no other call can come between them:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from relay.capture.batch import Batch
 from relay.capture.cursor import Cursor
@@ -292,8 +292,8 @@ class Hub:
             return None
         return recall(self._ring, self.position, view, cursor)
 
-    def render(self, view: View, prepared: Prepared) -> list[tuple[int, bytes]]:
-        """The messages, with their xids, that ``view`` gets of ``prepared``: a replay from SQL.
+    def render(self, view: View, prepared: Prepared) -> Iterator[bytes | None]:
+        """The message that ``view`` gets of each event of ``prepared``, or None: a replay from SQL, made as it is read.
 
         Raises ResumeRefused if something among it cannot be told as messages: TRUNCATE, a changed scope.
         """

@@ -12,6 +12,7 @@ database is gone, the error passes through and the batch is tried again after th
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -33,6 +34,9 @@ __all__ = ["LookupSource", "Preparer"]
 #: How often a snapshot's rows are looked up again because a change came in between; then the last result stands, and
 #: the change's own batch sends the subscribers concerned a resync.
 _LOOKUP_ROUNDS = 3
+
+#: Rows made into events before other tasks get their turn. A replay may have many, and nobody shall wait for it.
+_AT_ONCE = 500
 
 
 class LookupSource(Protocol):
@@ -94,6 +98,8 @@ class Preparer:
         for assembler, rows in flows:
             for row, event in zip(rows, assembler.events(rows, known, before), strict=True):
                 events.append((row.serial, event))
+                if len(events) % _AT_ONCE == 0:
+                    await asyncio.sleep(0)
                 if event.fault:
                     faults.append(Fault(event.channel, event.id, event.fault))
         for assembler, rows in announced:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from relay.capture.cursor import Cursor
 from relay.capture.snapshot import Snapshot
 from relay.errors import ResumeRefused
@@ -15,15 +17,14 @@ from relay.routing.view import View
 __all__ = ["recall", "retell"]
 
 
-def retell(view: View, prepared: Prepared, since: Snapshot | None = None) -> list[tuple[int, bytes]]:
-    """The messages, with their xids, that ``view`` gets of what ``since`` (None: nothing) does not see yet.
+def retell(view: View, prepared: Prepared, since: Snapshot | None = None) -> Iterator[bytes | None]:
+    """For each event that ``since`` (None: nothing) does not see yet, the message that ``view`` gets of it, or None.
 
     Raises ResumeRefused if something of it cannot be told as messages: TRUNCATE, a changed scope, another mapping.
     """
     for each in breaks(view, prepared):
         if since is None or not since.sees(each.xid):
             raise ResumeRefused(each.reason)
-    told = []
     for event in prepared.events:
         if event.channel != view.channel.name or (since is not None and since.sees(event.xid)):
             continue
@@ -32,9 +33,8 @@ def retell(view: View, prepared: Prepared, since: Snapshot | None = None) -> lis
         verdict = decide(view, event)
         if verdict is Verdict.RESYNC:
             raise ResumeRefused(ROW_UNKNOWN)
-        if verdict is not Verdict.NOTHING:
-            told.append((event.xid, message(view.channel, view.projection, event, verdict)))
-    return told
+        told = verdict is not Verdict.NOTHING
+        yield message(view.channel, view.projection, event, verdict) if told else None
 
 
 def recall(ring: Ring, live: Position, view: View, cursor: Cursor) -> list[bytes] | None:
@@ -50,6 +50,7 @@ def recall(ring: Ring, live: Position, view: View, cursor: Cursor) -> list[bytes
     if missed is None:
         return None
     try:
-        return [text for prepared in missed for _, text in retell(view, prepared, cursor.snapshot)]
+        told = (text for prepared in missed for text in retell(view, prepared, cursor.snapshot))
+        return [text for text in told if text is not None]
     except ResumeRefused:
         return None

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 
+import psycopg
 import pytest
 
 from relay.capture.listener import Listener
@@ -178,6 +180,22 @@ async def test_a_link_that_swallows_everything_ends_by_a_deadline(database: Data
         await seen.sees(A, "meanwhile")
         await eventually(lambda: seen.statuses[-1].ok)
         assert seen.gaps == []
+
+
+async def test_a_relay_that_stood_still_does_not_blame_the_link(database: Database) -> None:
+    """Time in which the relay itself did nothing is not counted against an answer that came meanwhile."""
+    session = await Session.open(database.daemon_dsn, "read", connect_timeout=5, deadline=0.3)
+    try:
+        answer = asyncio.create_task(session.value("SELECT pg_backend_pid()"))
+        await asyncio.sleep(0)
+        until = time.monotonic() + 0.6
+        while time.monotonic() < until:
+            pass
+        assert [await answer, await session.value("SELECT pg_backend_pid()")] == [session.pid] * 2
+        with pytest.raises(psycopg.OperationalError):
+            await session.fetch("SELECT pg_sleep(30)")
+    finally:
+        await session.close()
 
 
 async def test_cuts_at_random_moments_lose_and_repeat_nothing(database: Database) -> None:

@@ -225,7 +225,7 @@ class Client:
             changes = database.new(self.since.snapshot, now)
             try:
                 prepared = asyncio.run(preparer.prepare(changes))
-                missed = [text for _, text in self.relay.hub.render(self.view, prepared)]
+                missed = [text for text in self.relay.hub.render(self.view, prepared) if text]
             except ResumeRefused:
                 self.since = None
             else:

@@ -162,7 +162,7 @@ def test_snapshot_live_ring_and_replay_are_of_one_form() -> None:
     assert ring is not None
     assert [jsontext.decode(text) for text in ring] == live
     again = asyncio.run(stage.preparer.prepare(changes))
-    assert [jsontext.decode(text) for _, text in stage.hub.render(view, again)] == live
+    assert [jsontext.decode(text) for text in stage.hub.render(view, again) if text] == live
 
 
 def test_what_the_scan_removes_is_removed_for_everybody() -> None:

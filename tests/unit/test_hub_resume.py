@@ -68,16 +68,16 @@ def test_what_cannot_be_told_as_messages_is_not_replayed() -> None:
     assert stage.hub.replay(view(PAYMENT), cursor(1002, 1)) == []
     assert stage.hub.replay(view(PAYMENT, None, SCOPE), cursor(1002, 1)) is None
     with pytest.raises(ResumeRefused, match="scope_changed"):
-        stage.hub.render(view(PAYMENT, None, SCOPE), prepared)
+        list(stage.hub.render(view(PAYMENT, None, SCOPE), prepared))
     prepared = asyncio.run(
         stage.preparer.prepare([change(3, "truncate"), *inserts(4, source="public.refund")])
     )
     with pytest.raises(ResumeRefused, match="truncated"):
-        stage.hub.render(view(PAYMENT), prepared)
-    assert len(stage.hub.render(view(REFUND), prepared)) == 1
+        list(stage.hub.render(view(PAYMENT), prepared))
+    assert len(list(stage.hub.render(view(REFUND), prepared))) == 1
     prepared = asyncio.run(stage.preparer.prepare([change(5, "delete", key={"id": 1})]))
     with pytest.raises(ResumeRefused, match="row_unknown"):
-        stage.hub.render(view(PAYMENT, None, SCOPE), prepared)
+        list(stage.hub.render(view(PAYMENT, None, SCOPE), prepared))
 
 
 def test_a_lagging_source_is_not_replayed_from_memory() -> None:

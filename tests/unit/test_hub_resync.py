@@ -145,7 +145,7 @@ def test_another_mapping_makes_its_subscriptions_void() -> None:
     assert outlet.bundles == []
     assert stage.hub.checkpoint_for(subscriber) is not None
     with pytest.raises(ResumeRefused):
-        stage.hub.render(view(changed), old)
+        list(stage.hub.render(view(changed), old))
 
 
 def test_a_channel_that_is_gone_cannot_be_joined() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 from typing import Any
 
@@ -42,6 +43,22 @@ async def test_rows_are_validated_and_enriched() -> None:
         "school_ids": [10],
     }
     assert identity(channel(), event) == {"id": "1"}
+
+
+async def test_others_have_their_turn_while_much_is_prepared() -> None:
+    """A replay of thousands of rows is made in pieces, between which whoever else is ready goes on."""
+    turns = 0
+
+    async def somebody_else() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    other = asyncio.create_task(somebody_else())
+    await preparer(Lookups({1: [10]})).prepare([change(n, "insert", image(n)) for n in range(1, 5001)])
+    other.cancel()
+    assert turns >= 10
 
 
 async def test_one_query_per_batch_and_none_for_what_is_known() -> None:
