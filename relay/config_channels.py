@@ -35,6 +35,11 @@ class FieldSettings(Section):
     map: Mapping[str, str] = {}
     default: Any = None  # shown instead of null
     keys: tuple[str, ...] = ()  # the only keys of a JSON object that are shown
+    key: str = ""  # of a JSON object: the value of this key, and not the object
+    #: Column -> stored values: only in rows where all of them are so is anything shown, elsewhere null.
+    only: Mapping[Column, Annotated[tuple[str, ...], Field(min_length=1)]] = {}
+    blank: bool = True  # False: empty text is null
+    required: bool = False  # a row in which it is null is withheld
     hidden: bool = False  # for policies, never sent
 
     @model_validator(mode="after")
@@ -44,8 +49,17 @@ class FieldSettings(Section):
         if len(origins) != 1:
             have = " and ".join(origins) or "none of them"
             raise ValueError(f"needs exactly one of column, constant and lookup and has {have}; keep one")
-        if origins == ["constant"] and (self.map or self.keys or self.default is not None):
-            raise ValueError("is a constant, which takes no map, keys or default; remove them")
+        treated = [name for name in ("map", "keys", "key", "only", "required") if getattr(self, name)]
+        treated += ["default"] if self.default is not None else []
+        treated += ["blank"] if not self.blank else []
+        if origins == ["constant"] and treated:
+            raise ValueError(f"is a constant, which takes no {treated[0]}; remove it")
+        if self.required and self.default is not None:
+            raise ValueError("is required and has a default, so it could never be missing; keep one of them")
+        if self.key and self.keys:
+            raise ValueError(
+                "has key, which shows one value, and keys, which show an object; keep one of them"
+            )
         if self.keys and self.type not in (None, "json"):
             raise ValueError(
                 f'has keys, which pick from a JSON object, but type "{self.type}"; use type "json"'

@@ -22,6 +22,8 @@ __all__ = ["KINDS", "FieldType", "base_type", "kind_of_column", "may_be_text", "
 
 #: Beyond this, JavaScript rounds integers (ECMAScript, Number.MAX_SAFE_INTEGER).
 SAFE_INTEGER = 2**53 - 1
+#: Numbers below 10 to the power of this plus one fit into a JavaScript number.
+LARGEST_EXPONENT = 307
 #: PostgreSQL's numeric has at most 131,072 digits before the point and 16,383 after it.
 NUMERIC_DIGITS = 131_072
 #: A filter operand with more digits is a mistake or an attack: no wider numeric can be declared.
@@ -89,6 +91,13 @@ def _utc(value: datetime) -> datetime:
     return value.astimezone(UTC) if value.tzinfo is not None else value.replace(tzinfo=UTC)
 
 
+def _representable(value: Decimal) -> Decimal:
+    # RFC 8259 §6: what IEEE 754 binary64 cannot hold, most readers of JSON turn into infinity or an error.
+    if value.adjusted() > LARGEST_EXPONENT:
+        raise ValueError("out of range")
+    return value
+
+
 def _undeclared(value: Any) -> Any:
     if isinstance(value, Decimal):
         return digits(value)
@@ -152,7 +161,14 @@ KINDS: Mapping[str, FieldType] = {
         FieldType("integer", int, None, _integer, ordered=True),
         FieldType("bigint", int, str, _integer, ordered=True),
         FieldType("decimal", Decimal, digits, _decimal, ordered=True, loose=True),
-        FieldType("number", Decimal, None, _decimal, ordered=True, loose=True),
+        FieldType(
+            "number",
+            Annotated[Decimal, AfterValidator(_representable)],
+            None,
+            _decimal,
+            ordered=True,
+            loose=True,
+        ),
         FieldType("boolean", bool, None, _boolean, ordered=False),
         FieldType("timestamp", Annotated[datetime, AfterValidator(_utc)], None, _timestamp, ordered=True),
         FieldType("json", Any, None, _scalar, ordered=False, loose=True),

@@ -122,7 +122,7 @@ def _field(field: FieldSettings, *, optional: bool) -> Schema:
     schema = dict(_TYPES[field.type]) if field.type else {"type": "string"} if field.map else {}
     if field.keys:
         schema = {"type": "object", "properties": {key: {} for key in field.keys}}
-    if schema and optional and field.default is None:
+    if schema and optional and field.default is None and not field.required:
         schema = {"anyOf": [schema, {"type": "null"}]}
     return schema
 

@@ -50,8 +50,7 @@ def _may_move(view: View, change: ScopeChange) -> bool:
         field = view.channel.fields[one.field]
         if field.lookup == change.lookup:
             known = values.get(field.lookup_column)
-            plain = not (field.map or field.keys or field.default is not None)
-            if known is None or not plain or one.op != "overlaps" or not known.isdisjoint(one.keys or ()):
+            if known is None or field.treated or one.op != "overlaps" or not known.isdisjoint(one.keys or ()):
                 return True
     return False
 

@@ -7,7 +7,7 @@ projects.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
@@ -17,6 +17,7 @@ from relay import jsontext
 from relay.config import ChannelSettings, FieldSettings, LookUpSettings
 from relay.errors import MappingError
 from relay.messages.fields import KINDS, FieldType, base_type, kind_of_column, may_be_text, plain
+from relay.routing.declared import Field, Lookup
 from relay.routing.filters import ANY_OF
 from relay.routing.lookup_keys import keyed_by
 from relay.routing.lookup_values import gathered
@@ -27,53 +28,6 @@ __all__ = ["Channel", "Field", "Lookup", "compile_channel", "compile_channels"]
 
 #: The kinds of values that may hold whatever somebody wrote.
 _FREE = frozenset({"string", "json", "auto"})
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One declared field. ``column_type`` is the database's name of the column's type, where known.
-
-    ``scanned``: clients see it and it may hold free text, so it goes through :mod:`relay.routing.scrub`.
-    """
-
-    name: str
-    kind: FieldType
-    column: str = ""
-    column_type: str | None = None
-    constant: Any = None
-    lookup: str = ""
-    lookup_column: str = ""
-    map: Mapping[str, str] = field(default_factory=dict)
-    keys: tuple[str, ...] = ()
-    default: Any = None
-    hidden: bool = False
-    scanned: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Lookup:
-    """One declared look-up. ``reads`` maps each table it reads to the columns that matter.
-
-    ``keyed_by`` maps a table to its column that holds the look-up's key, where the SQL proves that a row of the table
-    bears on that key alone; a change in a table that is missing here may bear on any key. ``gathered`` maps a table to
-    those columns of the result that are lists of the values of one of its columns. ``announce``: a result that changes
-    is told as an update of the rows it belongs to.
-    """
-
-    channel: str
-    name: str
-    key: str
-    sql: str
-    reverse: str
-    reads: Mapping[str, tuple[str, ...]]
-    keyed_by: Mapping[str, str]
-    announce: bool
-    gathered: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-
-    @property
-    def id(self) -> tuple[str, str]:
-        """(channel, look-up): what names it everywhere."""
-        return self.channel, self.name
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,7 +112,7 @@ def compile_channel(
     shown = [each for each in fields.values() if not each.hidden]
     if key is not None:
         for column in key:
-            if not any(each.column == column and not each.map for each in shown):
+            if not any(each.column == column and not (each.partial or each.map) for each in shown):
                 raise MappingError(
                     f'channels.{name} shows no field for key column "{column}", so a deleted row could not be '
                     f'named; add a field with column = "{column}"'
@@ -192,6 +146,7 @@ def _names_rows(name: str, column: str, key: Collection[str]) -> bool:
 
 def _check_columns(name: str, settings: ChannelSettings, types: Mapping[str, str]) -> None:
     wanted = {f"fields.{each}": spec.column for each, spec in settings.fields.items()}
+    wanted |= {f"fields.{each}.only": col for each, spec in settings.fields.items() for col in spec.only}
     wanted |= {f"lookups.{each}.key": spec.key for each, spec in settings.lookups.items()}
     wanted |= {"status": settings.status, "order": settings.order.partition(" ")[0]}
     for spot, column in wanted.items():
@@ -245,6 +200,10 @@ def _field(
         lookup_column=lookup_column,
         map=dict(settings.map),
         keys=tuple(settings.keys),
+        key=settings.key,
+        only={column: tuple(values) for column, values in settings.only.items()},
+        blank=settings.blank,
+        required=settings.required,
         default=_literal(f"channels.{channel}.fields.{name}.default", settings.default, kind),
         hidden=settings.hidden,
         scanned=(

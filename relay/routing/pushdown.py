@@ -71,7 +71,9 @@ async def narrow(view: View, reverse: Reverse) -> Narrowed:
 async def _by_reverse(channel: Channel, one: Condition, reverse: Reverse) -> SqlCondition | None:
     field = channel.fields[one.field]
     lookup = channel.lookups.get(field.lookup)
-    if lookup is None or not lookup.reverse or one.keys is None or field.map or _default_passes(field, one):
+    if lookup is None or not lookup.reverse or one.keys is None or field.map or field.partial:
+        return None
+    if _default_passes(field, one):
         return None
     # ``reverse`` does not say which of the look-up's columns it searches; with one field there is no doubt.
     if sum(each.lookup == field.lookup for each in channel.fields.values()) > 1:
@@ -82,7 +84,7 @@ async def _by_reverse(channel: Channel, one: Condition, reverse: Reverse) -> Sql
 
 def column_condition(field: Field, one: Condition) -> SqlCondition | None:
     """``one`` as a condition on the field's column; None where only Python can tell."""
-    if not field.column or field.keys or field.column_type is None or _default_passes(field, one):
+    if not field.column or field.partial or field.column_type is None or _default_passes(field, one):
         # Where the default passes, rows with NULL have to come along.
         return None
     if one.op == "is_null":

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from operator import itemgetter
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from relay.errors import RowInvalid
@@ -44,11 +44,11 @@ class RowBuilder:
     def __init__(self, channel: Channel) -> None:
         self._fields = fields = tuple(channel.fields.values())
         columns = [each for each in fields if each.column]
-        plain = [each for each in columns if not _treated(each)]
+        plain = [each for each in columns if not each.treated]
         self._constants = {each.name: each.constant for each in fields if not each.column and not each.lookup}
         self._plain = tuple(each.name for each in plain)
         self._pick = _picker([each.column for each in plain])
-        self._treated = tuple((each.name, each.column, each) for each in columns if _treated(each))
+        self._treated = tuple((each.name, each.column, each) for each in columns if each.treated)
         self._looked_up = tuple(
             (
                 name,
@@ -56,9 +56,9 @@ class RowBuilder:
                 tuple(
                     (each.name, each.lookup_column)
                     for each in fields
-                    if each.lookup == name and not _treated(each)
+                    if each.lookup == name and not each.treated
                 ),
-                tuple(each for each in fields if each.lookup == name and _treated(each)),
+                tuple(each for each in fields if each.lookup == name and each.treated),
             )
             for name, lookup in channel.lookups.items()
         )
@@ -74,7 +74,7 @@ class RowBuilder:
 
     def _blame(self, column: str) -> tuple[str, str]:
         for each in self._fields:
-            if each.column == column:
+            if each.column == column or column in each.only:
                 return each.name, f"column {column} was not captured"
             if each.lookup_column == column:
                 return each.name, f"look-up {each.lookup} gives no column {column}"
@@ -85,13 +85,13 @@ class RowBuilder:
         try:
             raw = dict(zip(self._plain, self._pick(image), strict=True))
             for name, column, field in self._treated:
-                raw[name] = _treat(field, image[column])
+                raw[name] = _treat(field, image[column], image)
             for name, column, simple, treated in self._looked_up:
                 found = self._answer(name, image[column], answers)
                 for field_name, result in simple:
                     raw[field_name] = found[result]
                 for field in treated:
-                    raw[field.name] = _treat(field, found[field.lookup_column])
+                    raw[field.name] = _treat(field, found[field.lookup_column], image)
         except KeyError as missing:
             raise RowInvalid(*self._blame(str(missing.args[0]))) from None
         raw |= self._constants
@@ -111,29 +111,46 @@ def _picker(columns: list[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]
     return lambda image: tuple(image[column] for column in columns)
 
 
-def _treated(each: Field) -> bool:
-    return bool(each.map or each.keys or each.default is not None)
-
-
-def _treat(each: Field, value: Any) -> Any:
-    if value is None:
+def _treat(each: Field, value: Any, image: Mapping[str, Any]) -> Any:
+    if value is None or any(_text(image[column]) not in shown for column, shown in each.only.items()):
         return each.default
-    if each.map:
-        if not isinstance(value, str):
-            value = ("false", "true")[value] if isinstance(value, bool) else str(value)
-        return each.map.get(value, value)
-    if each.keys:
+    if each.key or each.keys:
         if not isinstance(value, dict):
             raise RowInvalid(each.name, "not a JSON object, so its keys cannot be picked")
-        return {key: value[key] for key in each.keys if key in value}
+        if each.keys:
+            return {key: value[key] for key in each.keys if key in value}
+        value = value.get(each.key)
+    if value is None or (value == "" and not each.blank):
+        return each.default
+    if each.map:
+        value = _text(value)
+        return each.map.get(value, value)
     return value
+
+
+def _text(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return ("false", "true")[value] if isinstance(value, bool) else str(value)
 
 
 def _model(channel: Channel) -> TypeAdapter[dict[str, Any]]:
     # A typed dict and not a model class: any field name will do ("schema", "copy", "_x"), and rows stay plain dicts.
     make: Any = TypedDict
-    shape = make(
-        f"Row of {channel.name}", {each.name: each.kind.annotation | None for each in channel.fields.values()}
-    )
+    shape = make(f"Row of {channel.name}", {each.name: _values(each) for each in channel.fields.values()})
     shape.__pydantic_config__ = ConfigDict(coerce_numbers_to_str=True)
     return TypeAdapter(shape)
+
+
+def _values(each: Field) -> Any:
+    return (
+        Annotated[each.kind.annotation, AfterValidator(_not_null)]
+        if each.required
+        else each.kind.annotation | None
+    )
+
+
+def _not_null(value: Any) -> Any:
+    if value is None:  # of a kind that takes any value
+        raise ValueError("null")
+    return value

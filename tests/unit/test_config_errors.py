@@ -130,9 +130,20 @@ def _fault(tmp_path: Path, **parts: str) -> str:
             '"json"',
         ),
         (
+            {"fields": 'x = { column = "x", required = true, default = "a" }'},
+            "channels.orders.fields.x",
+            "required and has a default",
+        ),
+        (
+            {"fields": 'x = { column = "x", key = "a", keys = ["b"] }'},
+            "channels.orders.fields.x",
+            "key, which shows one value, and keys",
+        ),
+        ({"fields": 'x = { column = "x", only = { s = [] } }'}, "channels.orders.fields.x.only.s", "empty"),
+        (
             {"fields": "x = { constant = 1, default = 2 }"},
             "channels.orders.fields.x",
-            "takes no map, keys or default",
+            "takes no default",
         ),
         ({"fields": 'x = { lookup = "customer" }'}, "channels.orders.fields.x", '"name.column"'),
         ({"fields": 'x = { lookup = "customer.email" }'}, "channels.orders", "add lookups.customer"),

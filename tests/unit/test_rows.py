@@ -67,6 +67,16 @@ def _column(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"keys": ["plan", "name"]}, {"name": "A", "card": "4242", "plan": 1}, {"plan": 1, "name": "A"}),
         ({"keys": ["plan"]}, None, None),
         ({"keys": ["plan"]}, {}, {}),
+        ({"key": "why"}, {"why": "declined", "card": "4242"}, "declined"),
+        ({"key": "why"}, {"card": "4242"}, None),
+        ({"key": "why", "default": "?"}, {"why": None}, "?"),
+        ({"key": "why", "default": "?"}, None, "?"),
+        ({"key": "why", "map": {"1": "one"}}, {"why": 1}, "one"),
+        ({"blank": False}, "", None),
+        ({"blank": False, "default": "none"}, "", "none"),
+        ({"blank": False}, "x", "x"),
+        ({"required": True}, "x", "x"),
+        ({"type": "number"}, Decimal("1e307"), Decimal("1e307")),
         ({}, None, None),
     ],
 )
@@ -88,6 +98,12 @@ def test_a_column_is_shown_as_declared(declared: dict[str, Any], value: Any, sho
         ({"type": "boolean"}, "secret"),
         ({"keys": ["plan"]}, "secret"),
         ({"keys": ["plan"]}, ["secret"]),
+        ({"key": "plan"}, "secret"),
+        ({"type": "string", "key": "plan"}, {"plan": {"secret": 1}}),
+        ({"type": "string", "required": True}, None),
+        ({"type": "json", "required": True}, None),
+        ({"type": "string", "key": "plan", "required": True}, {}),
+        ({"type": "number"}, Decimal("1e308")),
     ],
 )
 def test_a_value_that_does_not_fit_invalidates_the_row_and_is_never_repeated(
@@ -98,6 +114,17 @@ def test_a_value_that_does_not_fit_invalidates_the_row_and_is_never_repeated(
         field(declared, value)
     assert "field x" in str(invalid.value)
     assert "secret" not in str(invalid.value)
+
+
+@pytest.mark.parametrize(
+    ("status", "shown"), [("failed", "declined"), ("refused", "declined"), ("completed", None), (None, None)]
+)
+def test_a_field_may_depend_on_another_column(status: str | None, shown: str | None) -> None:
+    """With ``only`` a value is shown in rows where each named column has one of the named values, and nowhere else."""
+    spec = {"column": "meta", "key": "why", "only": {"status": ["failed", "refused"]}}
+    assert build({"x": spec}, {"meta": {"why": "declined"}, "status": status})["x"] == shown
+    with pytest.raises(RowInvalid, match="field x: column x_column was not captured"):
+        build({"x": spec | {"only": {"x_column": ["a"]}}}, {"meta": {"why": "declined"}})
 
 
 def test_a_column_that_was_not_captured_invalidates_the_row() -> None:
