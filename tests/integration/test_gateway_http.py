@@ -9,6 +9,7 @@ import pytest
 
 from relay.errors import ConfigError
 from relay.gateway.websocket import WebSocket
+from relay.resources import web_directory
 from tests.support.gateway import PATH, ask, free_port, make_settings, make_token, opened, status
 
 
@@ -170,3 +171,24 @@ async def test_the_token_of_a_page_is_nobodys_business() -> None:
     async with opened() as room:
         assert (await ask(room.port, f"GET /?token={make_token()}"))[0] == 200
         assert (await ask(room.port, "GET /?token=rubbish"))[0] == 200
+
+
+async def test_the_client_is_served_to_every_site() -> None:
+    """Each module of the JavaScript client comes as one, its types and manifest as what they are, for pages anywhere."""
+    types = {
+        ".js": "text/javascript; charset=utf-8",
+        ".json": "application/json",
+        ".ts": "text/plain; charset=utf-8",
+    }
+    client = web_directory() / "client"
+    files = [each for each in client.rglob("*") if each.suffix in types]
+    assert any(each.name == "index.js" for each in files)
+    async with opened() as room:
+        for file in files:
+            path = f"/client/{file.relative_to(client).as_posix()}"
+            answered, headers, body = await ask(
+                room.port, f"GET {path}", headers="Origin: https://else.example\r\n"
+            )
+            assert (answered, body) == (200, file.read_bytes())
+            assert headers["content-type"] == types[file.suffix]
+            assert headers["access-control-allow-origin"] == "*"
