@@ -174,7 +174,7 @@ async def test_the_token_of_a_page_is_nobodys_business() -> None:
 
 
 async def test_the_client_is_served_to_every_site() -> None:
-    """Each module of the JavaScript client comes as one, its types and manifest as what they are, for pages anywhere."""
+    """Each module of the JavaScript client comes as one, types and manifest as what they are, for pages anywhere."""
     types = {
         ".js": "text/javascript; charset=utf-8",
         ".json": "application/json",
