@@ -120,9 +120,9 @@ export class Channel {
     this.flowing = true;
     this.granted = this.filter;
     this.nextView = entry.view;
-    if (entry.resumed) {
+    if (entry.resumed || this.numbers) {
       if (this.state !== "live") this.become("filling");
-      return;
+      if (entry.resumed || this.state === "live") return;
     }
     this.forget();
     this.nextView = entry.view;

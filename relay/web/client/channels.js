@@ -139,18 +139,18 @@ export class Channels {
    * @param {any} message @param {{channels: Channel[], since: boolean}} [asked] the request it answers, where messages do not tell
    */
   receive(message, asked) {
-    const channel = this.byName.get(message.channel);
+    const channel = this.find(message.channel, asked);
     switch (message.type) {
       case "subscribed":
         return this.subscribed(message, asked);
       case "unsubscribed":
-        if (message.reason !== "requested") this.each(message.channels, (each) => this.ended(each, message.reason));
+        if (message.reason !== "requested") this.each(message.channels, asked, (each) => this.ended(each, message.reason));
         return this.changed();
       case "resync":
-        this.each(message.channels, (each) => each.resync(message.reason));
+        this.each(message.channels, asked, (each) => each.resync(message.reason));
         return this.changed();
       case "checkpoint":
-        for (const each of message.only || this.byName.values()) each.checkpoint(message.cursor);
+        for (const each of asked ? asked.channels : this.byName.values()) each.checkpoint(message.cursor);
         if (this.settled) this.requests.clear();
         return this.changed();
       case "snapshot":
@@ -161,35 +161,41 @@ export class Channels {
         if (channel) channel.recount(message.reason);
         return this.changed();
       case "error":
-        return this.refused(message);
+        return this.refused(message, asked);
       default:
         if (channel && message.data) channel.data(message);
         if (message.complete) this.changed();
     }
   }
 
-  /** @param {string[]} names @param {(channel: Channel) => void} run */
-  each(names, run) {
+  /** A channel, if it is one that a message in answer to `asked` can be about. @param {string} name @param {any} asked */
+  find(name, asked) {
+    const channel = this.byName.get(name);
+    return channel && (!asked || asked.channels.includes(channel)) ? channel : undefined;
+  }
+
+  /** @param {string[]} names @param {any} asked @param {(channel: Channel) => void} run */
+  each(names, asked, run) {
     for (const name of names) {
-      const channel = this.byName.get(name);
+      const channel = this.find(name, asked);
       if (channel) run(channel);
     }
   }
 
-  subscribed(message, asked = this.requests.get(message.id)) {
-    for (const [name, entry] of Object.entries(message.channels)) {
-      const channel = this.byName.get(name);
+  subscribed(message, asked) {
+    const request = asked || this.requests.get(message.id);
+    this.each(Object.keys(message.channels), asked, (channel) => {
       // An answer to what was asked before something else was asked says nothing.
-      if (!channel || (message.id !== undefined && channel.request !== message.id)) continue;
-      channel.subscribed(entry, asked ? asked.since : true);
-    }
+      if (message.id !== undefined && channel.request !== message.id) return;
+      channel.subscribed(message.channels[channel.name], request ? request.since : true);
+    });
     this.changed();
   }
 
-  /** @param {any} message */
-  refused(message) {
-    const asked = this.requests.get(message.id);
-    const named = message.channel ? [this.byName.get(message.channel)] : asked ? asked.channels : [];
+  /** @param {any} message @param {any} asked */
+  refused(message, asked) {
+    const request = this.requests.get(message.id);
+    const named = message.channel ? [this.find(message.channel, asked)] : request ? request.channels : [];
     for (const channel of named) {
       if (!channel || (message.id !== undefined && channel.request !== message.id)) continue;
       const error = told({ ...message, channel: channel.name });

@@ -168,7 +168,7 @@ export class Client {
     }
     if (good) this.failures = 0;
     if (!this.Socket) this.socketFailures = GIVE_UP_AFTER;
-    else if (kind === "polling") this.socketFailures = isTokenRefused(error) || ready ? GIVE_UP_AFTER : GIVE_UP_AFTER - 1;
+    else if (kind === "polling") this.socketFailures = ready ? GIVE_UP_AFTER : isTokenRefused(error) ? 0 : GIVE_UP_AFTER - 1;
     else if (good) this.socketFailures = 0;
     else if (!error.retryAfterMs && error.code !== "token_failed") this.socketFailures += error.code === "connect_timeout" ? GIVE_UP_AFTER : 1;
     const delay = error.retryAfterMs ?? pause(this.failures++, this.options.backoff);
@@ -206,17 +206,10 @@ export class Client {
       channels,
       timeoutMs: this.options.connectTimeoutMs,
       receive: (message, asked) => this.receive(session, message, asked),
-      onAnswer: () => this.answered(session),
       onEnd: (error) => this.lost(session, error),
     });
     session.link.flush();
     if (this.Socket) this.wayBack(session);
-  }
-
-  answered(session) {
-    this.heardAt = Date.now();
-    if (session.ready) return;
-    this.welcomed(session, {});
   }
 
   /** Now and then look whether WebSocket works again; meanwhile polling goes on. @param {Session} session */
@@ -274,18 +267,16 @@ export class Client {
 
   welcome(session, message) {
     const { subject, channels, heartbeat_seconds: heartbeatSeconds } = message;
-    session.link.welcomed();
-    this.channels.welcome(channels);
     const first = !session.ready;
-    this.welcomed(session, { subject, channels, heartbeatSeconds });
-    if (first) this.watch(session);
-  }
-
-  welcomed(session, facts) {
+    const socket = session.kind === "websocket";
+    session.link.welcomed();
     session.ready = true;
     this.refusals = 0;
     this.refused = this.fault = undefined;
-    this.fact({ error: null, ...facts });
+    // Every poll is welcomed; asking again for what was refused is for those who signed in anew.
+    if (first || socket) this.channels.welcome(channels);
+    this.fact({ error: null, subject, channels, heartbeatSeconds });
+    if (first && socket) this.watch(session);
   }
 
   /** A fresh token in place, tried until there is one or the connection ends. @param {Session} session */
@@ -294,7 +285,7 @@ export class Client {
       const token = await this.token();
       if (session !== this.session || !token || token === session.token) return;
       session.token = token;
-      session.link.send({ type: "auth", token });
+      if (session.kind === "websocket") session.link.send({ type: "auth", token });
     } catch (error) {
       this.report(error);
       later(5000, () => session === this.session && this.refresh(session));
@@ -334,20 +325,17 @@ export class Client {
 
   changed() {
     const { session } = this;
-    if (session && session.ready && !this.flushing) {
+    if (session && session.link && !this.flushing) {
       this.flushing = true;
       // Everything that is subscribed in one go shares a request.
       Promise.resolve().then(() => {
         this.flushing = false;
-        if (this.session === session && session.ready) this.flush(session);
+        if (this.session !== session) return;
+        if (session.kind === "polling") session.link.flush();
+        else if (session.ready) this.channels.flush((message) => session.link.send(message));
       });
     }
     this.publish();
-  }
-
-  flush(session) {
-    if (session.kind === "polling") session.link.flush();
-    else this.channels.flush((message) => session.link.send(message));
   }
 
   /** @param {any} facts */
