@@ -1,168 +1,154 @@
-// The live page: connects, subscribes to every channel its token may see, and lists what comes.
-// It keeps its cursor in memory, so a lost connection loses no event.
+// The live page, put together: who signs in, what is subscribed, and which part shows what.
 
-import { add, forget } from "./events.js";
+import { connect } from "../client/index.js";
+import { liveNumbers } from "../client/list.js";
+import { readSettings, writeSettings } from "./address.js";
+import { Chart } from "./chart.js";
+import { Detail } from "./detail.js";
+import { Disputes } from "./disputes.js";
+import { $, text, toggle } from "./dom.js";
+import { Fraud } from "./fraud.js";
+import { Freshness } from "./freshness.js";
+import { Ledger } from "./ledger.js";
+import { Notices } from "./notices.js";
+import { Painter } from "./paint.js";
+import { Payments } from "./payments.js";
+import { relay } from "./place.js";
+import { readConfig, Session } from "./session.js";
+import { SignIn } from "./sign-in.js";
+import { SpikeBanner } from "./spike-banner.js";
+import { StatusBar } from "./status-bar.js";
+import { Stuck } from "./stuck.js";
+import { Tiles } from "./tiles.js";
+import { Trouble } from "./trouble.js";
+import { Webhooks } from "./webhooks.js";
 
-const FINAL = new Set([4001, 4003]);
+const painter = new Painter();
+const freshness = new Freshness();
+const settings = readSettings();
+const now = () => freshness.now(Date.now());
+const mark = (...names) => painter.mark(...names);
+const keep = (changes) => writeSettings(Object.assign(settings, changes));
+const currency = () => payments.currency;
+const announce = (words) => text($("announce"), words);
+const open = (channel) => (row) => detail.open(channel, row);
+let client = null;
+let numbers = null;
 
-const $ = (id) => document.getElementById(id);
-const state = {
-  token: "", socket: null, attempt: 0, timer: 0, cursor: null, views: {}, seen: new Set(), heard: 0, silence: 20000,
+const ledger = new Ledger({ now, mark });
+const notices = new Notices(() => mark("notices"));
+const payments = new Payments({ settings, changed: keep, open: open("transactions"), mark: () => mark("payments") });
+const tiles = new Tiles({ window: settings.window || "24h", choose: (window) => keep({ window: window === "24h" ? "" : window }), currency });
+const chart = new Chart({ series: settings.series || "revenue", choose: (series) => keep({ series: series === "revenue" ? "" : series }), currency, mark: () => mark("chart") });
+const disputes = new Disputes({ open: open("disputes"), mark: () => mark("disputes"), now });
+const fraud = new Fraud({ open: open("fraud_alerts"), mark: () => mark("fraud"), now });
+const stuck = new Stuck({ payments: ledger.open, total: () => numbers?.data?.metrics?.stuck_transactions, open: open("transactions"), mark: () => mark("stuck"), now });
+const webhooks = new Webhooks({ mark: () => mark("webhooks"), now });
+const spike = new SpikeBanner({ verdict: () => ledger.failures.verdict(now()), look: () => show({ status: "failed", q: "" }), announce });
+const detail = new Detail({ find, related, history: ledger.history, began: () => ledger.history.began });
+
+/** Channels that this page shows: what to do once the token is known to grant them, and the parts of the page they fill. */
+const CHANNELS = {
+  transactions: { parts: ["payments", "stuck"], begin: () => (ledger.attach(client), payments.attach(client)) },
+  metrics: { parts: ["metrics", "trend"], begin: () => (numbers = liveNumbers(client, "metrics", counted)) },
+  disputes: { parts: ["disputes"], begin: () => disputes.attach(client, ledger.note) },
+  fraud_alerts: { parts: ["fraud"], begin: () => fraud.attach(client, ledger.note) },
+  webhooks: { parts: ["webhooks"], begin: () => webhooks.attachEvents(client, ledger.note) },
+  webhook_status: { parts: ["webhooks"], begin: () => webhooks.setHealth(liveNumbers(client, "webhook_status", () => mark("webhooks"))) },
 };
+const begun = new Set();
 
-function show(name, text) {
-  $("state").dataset.state = name;
-  $("state").textContent = text;
+const session = new Session();
+const trouble = new Trouble({ notices, session, giveToken: () => signIn.offer("") });
+const signIn = new SignIn((token) => {
+  session.set(token);
+  if (client) client.reconnect();
+  else start();
+});
+const bar = new StatusBar({ freshness, reconnect: () => client?.reconnect(), signOut });
+
+function counted(latest) {
+  tiles.set(latest);
+  chart.set(latest);
+  mark("tiles", "chart", "stuck");
 }
 
-function notice(text) {
-  $("notice").hidden = !text;
-  $("notice").textContent = text || "";
+function start() {
+  client = connect({ url: relay(), token: session.get, onStatus: changed, onError: trouble.error });
+  changed(client.status);
 }
 
-const clock = (moment) => new Date(moment).toLocaleTimeString();
-
-function takeToken() {
-  const found = /(?:^|[#&])token=([^&]+)/.exec(location.hash);
-  if (!found) return "";
-  history.replaceState(null, "", location.pathname + location.search);
-  try {
-    return decodeURIComponent(found[1]);
-  } catch {
-    return found[1]; // not an escape after all: let the relay judge it
+function changed(status) {
+  freshness.hear(status.asOf, status.heardAt ?? Date.now());
+  bar.set(status);
+  for (const name of status.channels) {
+    if (begun.has(name) || !CHANNELS[name]) continue;
+    begun.add(name);
+    CHANNELS[name].begin();
   }
+  if (status.subject) arrange(status.channels);
+  signIn.status(status);
+  trouble.status(status);
+  text($("about"), status.subject ? `Signed in as ${status.subject}. Times are ${Intl.DateTimeFormat().resolvedOptions().timeZone || "local"}; ages go by the clock of the database.` : "");
+  toggle($("sign-out"), Boolean(status.subject) && status.state !== "signed-out" && !session.renews);
+  mark("bar");
 }
 
-function address() {
-  const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-  const base = location.pathname.replace(/[^/]*$/, "");
-  return `${scheme}//${location.host}${base}ws/payment-monitoring/`;
+/** Show the parts whose channels are granted, and only those. */
+function arrange(granted) {
+  const shown = new Set(granted.flatMap((name) => CHANNELS[name]?.parts ?? []));
+  for (const part of new Set(Object.values(CHANNELS).flatMap(({ parts }) => parts))) toggle($(part), shown.has(part));
+  const side = ["disputes", "fraud", "stuck", "webhooks"].some((part) => shown.has(part));
+  toggle($("side"), side);
+  document.querySelector(".columns").classList.toggle("single", !side);
+  toggle($("main"), true);
 }
 
-function connect() {
-  clearTimeout(state.timer);
-  show("waiting", "Connecting");
-  let socket;
-  try {
-    socket = new WebSocket(address(), ["relay.v1", `bearer.${state.token}`]);
-  } catch {
-    return refused("This is no token: it has characters that a token cannot have.");
-  }
-  state.socket = socket;
-  state.heard = Date.now();
-  let reason = "";
-  let retry = 0;
-
-  socket.onmessage = ({ data }) => {
-    state.heard = Date.now();
-    const message = JSON.parse(data);
-    if (message.type === "error") reason = message.message;
-    if (message.type === "goodbye") ({ reason, retry_after_ms: retry } = message);
-    receive(socket, message);
-  };
-  socket.onclose = ({ code }) => {
-    if (socket !== state.socket) return;
-    if (FINAL.has(code)) return refused(reason || "The token was refused.");
-    // Full jitter: many pages that lost the same relay do not come back in the same second.
-    const ceiling = Math.min(30000, 500 * 2 ** Math.min(state.attempt++, 6));
-    show("waiting", reason ? `Reconnecting: ${reason}` : "Reconnecting");
-    state.timer = setTimeout(connect, retry || Math.random() * ceiling);
-  };
+function find(channel, id) {
+  if (channel === "transactions") return payments.find(id);
+  return (channel === "disputes" ? disputes : fraud).rows.find((row) => row.id === id);
 }
 
-function refused(why) {
-  show("ended", "Not connected");
-  notice(why);
-  signIn();
+function related(channel, row) {
+  const intent = row.payment_intent_id;
+  if (!intent) return [];
+  const of = (name, rows) => (name === channel ? [] : rows.filter((each) => each.payment_intent_id === intent).map((each) => ({ channel: name, row: each })));
+  return [...of("transactions", payments.rows), ...of("disputes", disputes.rows), ...of("fraud_alerts", fraud.rows)];
 }
 
-function receive(socket, message) {
-  switch (message.type) {
-    case "welcome":
-      state.silence = 4000 * message.heartbeat_seconds;
-      welcome(socket, message.channels);
-      break;
-    case "subscribed":
-      for (const [name, channel] of Object.entries(message.channels)) state.views[name] = channel.view;
-      show("live", "Live");
-      break;
-    case "unsubscribed":
-      // A failure of the moment: come back and ask again. What was taken away is gone, and said so.
-      if (message.reason === "snapshot_failed") socket.close(4000);
-      else notice(`${message.channels.join(", ")}: not streamed any more (${message.reason})`);
-      break;
-    case "snapshot":
-      for (const row of [...message.rows].reverse()) add(message.channel, { row });
-      break;
-    case "checkpoint":
-      state.attempt = 0;
-      state.cursor = message.cursor;
-      state.seen.clear();
-      $("as-of").textContent = `complete up to ${clock(message.as_of)}`;
-      break;
-    case "resync":
-      state.seen.clear();
-      forget(message.channels);
-      break;
-    case "capture_status":
-      if (message.status === "ok") show("live", "Live");
-      else show("degraded", `May be incomplete since ${clock(message.since)}`);
-      break;
-    case "token_expiring":
-      notice(`The token expires at ${clock(message.expires_at)}. Give a fresh one to stay connected.`);
-      signIn();
-      break;
-    case "error":
-      notice(message.message);
-      break;
-    case "withheld":
-      if (once(message)) add(message.channel, { action: "withheld: its row could not be read", timestamp: null });
-      break;
-    default:
-      if (message.data?.action && once(message)) {
-        const { action, changed, previous_status, ...rest } = message.data;
-        const [row] = Object.values(rest);
-        add(message.channel, { row, action: message.membership || action, previous_status, timestamp: message.timestamp });
-      }
-  }
+function show(changes) {
+  keep(changes);
+  payments.apply(settings);
+  $("payments").scrollIntoView({ block: "start" });
 }
 
-function welcome(socket, channels) {
-  notice(channels.length ? "" : "This token may see no channel.");
-  if (!channels.length) return;
-  const request = { type: "subscribe", channels, snapshot: 20 };
-  if (state.cursor) Object.assign(request, { since: state.cursor, views: state.views });
-  socket.send(JSON.stringify(request));
+function signOut() {
+  // A new page: nothing of what was shown is left in memory.
+  client?.close();
+  session.clear();
+  location.reload();
 }
 
-function once(message) {
-  const key = `${message.channel} ${message.id}`;
-  return !state.seen.has(key) && Boolean(state.seen.add(key));
-}
+for (const [name, paint, ticks] of [
+  ["bar", () => bar.paint(), true], ["notices", () => notices.paint()], ["tiles", () => tiles.paint()], ["chart", () => chart.paint()],
+  ["payments", () => payments.paint()], ["disputes", () => disputes.paint(), true], ["fraud", () => fraud.paint(), true],
+  ["stuck", () => stuck.paint(), true], ["webhooks", () => webhooks.paint(), true], ["spike", () => spike.paint(), true], ["detail", () => detail.paint()],
+  ["trouble", () => trouble.watch({ withheld: { payments, disputes, fraud, webhooks } }), true],
+]) painter.add(name, paint, { ticks: Boolean(ticks) });
+painter.start();
 
-function signIn() {
-  $("sign-in").hidden = false;
-  $("token").focus();
-}
-
-$("sign-in").addEventListener("submit", (event) => {
-  event.preventDefault();
-  state.token = $("token").value.trim();
-  $("token").value = "";
-  $("sign-in").hidden = true;
-  notice("");
-  if (state.socket?.readyState === WebSocket.OPEN) state.socket.send(JSON.stringify({ type: "auth", token: state.token }));
-  else connect();
+addEventListener("hashchange", () => {
+  const token = session.takeFromAddress();
+  for (const name of Object.keys(settings)) delete settings[name];
+  Object.assign(settings, readSettings());
+  payments.apply(settings);
+  tiles.setWindow(settings.window || "24h");
+  chart.setSeries(settings.series || "revenue");
+  mark("tiles", "chart");
+  if (token) client ? client.reconnect() : start();
 });
 
-function check() {
-  // A phone that slept may hold a socket that is dead and does not know it.
-  if (state.socket?.readyState === WebSocket.OPEN && Date.now() - state.heard > state.silence) state.socket.close(4000);
-}
-
-for (const name of ["visibilitychange", "pageshow", "online"]) addEventListener(name, check);
-setInterval(check, 5000);
-
-state.token = takeToken();
-if (state.token) connect();
-else signIn();
+const given = session.takeFromAddress();
+session.tokenUrl = (await readConfig()).token_url ?? "";
+if (given || session.renews) start();
+else signIn.offer("");
