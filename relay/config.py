@@ -23,6 +23,7 @@ from relay.config_channels import (
     LookUpSettings,
     PolicySettings,
 )
+from relay.config_dashboard import DashboardSettings
 from relay.config_kinds import Count, Network, Origin, Port, Seconds, Section, UrlPath, is_word
 from relay.config_masks import MaskSettings
 from relay.errors import ConfigError
@@ -33,6 +34,7 @@ __all__ = [
     "AuthSettings",
     "CaptureSettings",
     "ChannelSettings",
+    "DashboardSettings",
     "DatabaseSettings",
     "FieldSettings",
     "FieldType",
@@ -163,6 +165,7 @@ class Settings(Section):
     limits: LimitSettings = LimitSettings()
     auth: AuthSettings = AuthSettings()
     masks: MaskSettings = MaskSettings()
+    dashboard: DashboardSettings = DashboardSettings()
     logging: LogSettings = LogSettings()
     channels: Mapping[str, ChannelSettings] = {}
     aggregates: Mapping[str, AggregateSettings] = {}

@@ -15,7 +15,7 @@ from relay.config import ChannelSettings, FieldSettings, LookUpSettings, PolicyS
 from relay.config_aggregates import AlertCounts, DisputeCounts, TransactionCounts, WebhookCounts
 
 DOCS = Path(__file__).parents[2] / "docs"
-SECTIONS = ("database", "capture", "server", "limits", "auth", "masks", "logging")
+SECTIONS = ("database", "capture", "server", "limits", "auth", "masks", "dashboard", "logging")
 TABLES: dict[str, type[BaseModel]] = {
     "| key of a channel |": ChannelSettings,
     "| key of a field |": FieldSettings,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import posixpath
 import re
 from pathlib import Path
 
@@ -45,7 +47,7 @@ def test_files_are_found_by_their_exact_path(web: Path) -> None:
         "/client/index.js",
     }
     assert pages.find("/client/deep/list.d.ts") is not None
-    assert len(pages) == 5
+    assert len(pages) == 6
 
 
 @pytest.mark.parametrize(
@@ -117,11 +119,28 @@ def test_the_dashboard_asks_only_for_what_is_served() -> None:
     html = page_text(pages, "/")
     assert "<style" not in html
     assert re.findall(r"<script(?![^>]*\bsrc=)", html) == []
-    asked = ["/" + name for name in re.findall(r'(?:src|href)="([^":]+)"', html)]
-    for script in [name for name in asked if name.endswith(".js")]:
-        asked += ["/dashboard/" + name for name in re.findall(r'from "\./([^"]+)"', page_text(pages, script))]
-    assert len(asked) >= 3
+    asked = ["/" + name for name in re.findall(r'(?:src|href)="([^":#]+)"', html)]
+    for script in asked:  # grows while it is walked: modules load modules
+        if script.endswith(".js"):
+            named = re.findall(r'(?:from|import) "(\.[^"]+)"', page_text(pages, script))
+            found = [posixpath.normpath(posixpath.join(posixpath.dirname(script), name)) for name in named]
+            asked += [name for name in found if name not in asked]
+    assert len(asked) >= 20
     assert [name for name in asked if pages.find(name) is None] == []
+
+
+def test_the_page_is_told_where_its_token_is_renewed(web: Path) -> None:
+    """The relay serves the settings of the page; an address elsewhere, and no other, may be asked for tokens."""
+    plain, other = Pages(web), Pages(web, token_url="https://app.example.org/api/relay-token/")
+    for pages, url in ((plain, ""), (other, "https://app.example.org/api/relay-token/")):
+        assert json.loads(page_text(pages, "/dashboard/config.json")) == {"token_url": url}
+    policy = {}
+    for pages in (plain, other):
+        page = pages.find("/")
+        assert page is not None
+        policy[pages] = page.response(known="", host=None).headers["Content-Security-Policy"]
+    assert "connect-src 'self';" in policy[plain]
+    assert "connect-src 'self' https://app.example.org;" in policy[other]
 
 
 def page_text(pages: Pages, path: str) -> str:
