@@ -236,6 +236,7 @@ export class Client {
     this.attempts.welcomed();
     // Every poll is welcomed; asking again for what was refused is for those who signed in anew.
     if (first || socket) this.channels.welcome(channels);
+    this.fact({ error: null, subject, channels, heartbeatSeconds });
     if (first && socket) {
       session.pulse = pulse({
         beatMs: () => this.standing.facts.heartbeatSeconds * 1000,
@@ -243,7 +244,6 @@ export class Client {
         dead: (error) => this.lost(session, error),
       });
     }
-    this.fact({ error: null, subject, channels, heartbeatSeconds });
   }
 
   /** A fresh token in place, tried until there is one or the connection ends. @param {Session} session */
