@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
@@ -59,8 +61,12 @@ class AuthSettings(Section):
                 raise ValueError(
                     "has keys but no audience; set auth.audience to the aud claim of your tokens"
                 )
-        if self.jwks_url and not re.fullmatch(r"https?://\S+", self.jwks_url):
-            raise ValueError("has a jwks_url that is no http(s) address; write https://…")
+        if self.jwks_url:
+            if not re.fullmatch(r"https?://\S+", self.jwks_url):
+                raise ValueError("has a jwks_url that is no http(s) address; write https://…")
+            if self.jwks_url.startswith("http:") and not _is_loopback(self.jwks_url):
+                # Whoever is on the way could hand out keys of their own, and sign tokens with them.
+                raise ValueError("has a jwks_url without TLS; write https://… (http is for localhost only)")
         return self
 
     def _check_algorithms(self, kind: str) -> None:
@@ -98,6 +104,14 @@ class AuthSettings(Section):
                 raise ConfigError(f"auth.secret_files[{number}]: {name} {error}") from None
             found.append(secret)
         return tuple(found)
+
+
+def _is_loopback(url: str) -> bool:
+    try:
+        host = urlsplit(url).hostname or ""
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _check_secret(secret: bytes) -> None:

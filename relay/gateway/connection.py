@@ -13,12 +13,11 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from relay import metrics
 from relay.gateway.websocket import WebSocket
 from relay.gateway.wire import PING, text_frame
-from relay.messages import requests
 from relay.messages.codes import CODES
 from relay.messages.frames import Error, Goodbye, RequestId, TokenExpiring, Welcome
 from relay.metrics import traffic
@@ -27,11 +26,12 @@ from relay.routing.outlet import Bundle
 if TYPE_CHECKING:
     from relay.gateway.auth import Identity
     from relay.gateway.compat import Profile
+    from relay.gateway.peer import Subscribing
     from relay.gateway.services import Services
     from relay.routing.groups import Subscriber
     from relay.routing.policies import Grants
 
-__all__ = ["Connection", "Subscribing", "slices"]
+__all__ = ["Connection", "slices"]
 
 #: Seconds between the close frame and the end, for a client that reads and for one that does not.
 LINGER = 5.0
@@ -46,32 +46,6 @@ WARNING = 60.0
 WARNING_JITTER = 15.0
 #: Milliseconds after which a client that was let go should come back, by default: at random between these.
 RETRY_MS = (500, 5000)
-
-
-class Subscribing(Protocol):
-    """What a connection needs of its subscriptions. Every call returns at once."""
-
-    @property
-    def working(self) -> bool:
-        """Whether something that was asked for, or is owed, has not been seen to yet."""
-
-    def __len__(self) -> int:
-        """The number of channels subscribed to."""
-
-    def subscribe(self, request: requests.Subscribe) -> None:
-        """Subscribe, resume, replace."""
-
-    def unsubscribe(self, request: requests.Unsubscribe) -> None:
-        """End some."""
-
-    def on_resync(self, channels: frozenset[str], reason: str) -> None:
-        """The hub has put ``channels`` on hold."""
-
-    def regrant(self, grants: Grants) -> None:
-        """Apply what is granted from now on."""
-
-    def close(self) -> None:
-        """The connection has ended."""
 
 
 class Connection:

@@ -17,8 +17,9 @@ import structlog
 from relay import metrics
 from relay.errors import TokenRefused
 from relay.gateway.admission import Admission, Door
-from relay.gateway.connection import Connection, Subscribing
+from relay.gateway.connection import Connection
 from relay.gateway.limits import Allowance
+from relay.gateway.peer import Subscribing
 from relay.gateway.websocket import WebSocket
 from relay.messages import requests
 from relay.messages.codes import CODES

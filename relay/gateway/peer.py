@@ -1,15 +1,16 @@
-"""What the subscriptions of a connection need of it, and nothing more."""
+"""What a connection and its subscriptions need of each other, and nothing more."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from relay.messages import requests
 from relay.routing.groups import Subscriber
 from relay.routing.outlet import Bundle
 from relay.routing.policies import Grants
 
-__all__ = ["Peer"]
+__all__ = ["Peer", "Subscribing"]
 
 
 class Peer(Protocol):
@@ -42,3 +43,29 @@ class Peer(Protocol):
 
     def fail(self, code: str, message: str | None = None) -> None:
         """Tell the client what went wrong; where the table of codes says so, close."""
+
+
+class Subscribing(Protocol):
+    """What a connection needs of its subscriptions. Every call returns at once."""
+
+    @property
+    def working(self) -> bool:
+        """Whether something that was asked for, or is owed, has not been seen to yet."""
+
+    def __len__(self) -> int:
+        """The number of channels subscribed to."""
+
+    def subscribe(self, request: requests.Subscribe) -> None:
+        """Subscribe, resume, replace."""
+
+    def unsubscribe(self, request: requests.Unsubscribe) -> None:
+        """End some."""
+
+    def on_resync(self, channels: frozenset[str], reason: str) -> None:
+        """The hub has put ``channels`` on hold."""
+
+    def regrant(self, grants: Grants) -> None:
+        """Apply what is granted from now on."""
+
+    def close(self) -> None:
+        """The connection has ended."""

@@ -21,13 +21,14 @@ from relay.gateway import tls
 from relay.gateway.address import Address, Receiver
 from relay.gateway.admission import Door
 from relay.gateway.api import Api
-from relay.gateway.connection import Connection, Subscribing
+from relay.gateway.connection import Connection
 from relay.gateway.dialogue import Dialogue
 from relay.gateway.drain import drain
 from relay.gateway.heartbeat import Heartbeat
 from relay.gateway.listening import TLS_SECONDS, allow_files, listen
 from relay.gateway.operations import Operations
 from relay.gateway.pages import Pages
+from relay.gateway.peer import Subscribing
 from relay.gateway.routes import Routes, amend
 from relay.gateway.websocket import WebSocket
 from relay.messages.frames import CaptureStatus
@@ -73,6 +74,7 @@ class Gateway:
         self._servers: list[Server] = []
         self._tls: ssl.SSLContext | None = None
         self._status = CaptureStatus(status="ok", since=datetime.now(UTC))
+        self._partial_since: datetime | None = None
         self._why = ""
 
     # What the daemon calls.
@@ -149,7 +151,12 @@ class Gateway:
         self._status = frame
         self._why = status.reason
         metrics.capture_up.set(status.ok)
-        self.services.hub.capture_status(frame.encode())
+        if status.ok:
+            self._partial_since = None
+        elif not status.down:  # what cannot be read at all does not move on anyway
+            self._partial_since = self._partial_since or status.since
+        self.services.aggregates.capture_status(degraded=self._partial_since)
+        self.services.hub.capture_status(frame.encode(), degraded=self._partial_since)
 
     def reloaded(self) -> None:
         """The services hold new settings: apply them to what comes and to who is here."""

@@ -91,8 +91,9 @@ class SnapshotDesk:
                 "rows_left_out", channel=channel.name, rows=len(prepared.faults), why=why, snapshots=count
             )
         shown = view.select(prepared.rows, rows)
-        # More may match: rows that were not read, or that matched and were not asked for.
-        truncated = not found.exhausted or len(view.select(prepared.rows, rows + 1)) > rows
+        # More may match: rows that were not read, could not be, or matched and were not asked for.
+        more = len(view.select(prepared.rows, rows + 1)) > rows
+        truncated = not found.exhausted or bool(prepared.faults) or more
         metrics.snapshots_total.inc()
         message = frames.Snapshot(channel=channel.name, rows=shown, truncated=truncated).encode()
         return Page(message, found.snapshot)

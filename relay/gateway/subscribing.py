@@ -42,6 +42,9 @@ __all__ = ["Subscriptions"]
 
 log = structlog.get_logger(__name__)
 
+#: Filters for channels not asked for that are named one by one.
+STRAYS = 8
+
 
 class Subscriptions:
     """Subscribes one connection. Nothing here is shared between connections."""
@@ -144,6 +147,7 @@ class Subscriptions:
             # It may come from a relay that was ahead of this one, and have seen events that are not published here yet.
             # Those have to come before the first checkpoint, with which it forgets their ids. A poll sees them all.
             await self._services.capture.poll_now()
+        self._refuse_stray_filters(request)
         joined, watched = self._join_all(request)
         if not joined and not watched:
             return
@@ -177,6 +181,14 @@ class Subscriptions:
             if active.void:  # else a fetch that was under way has seen to it
                 await self._feeder.fill(active)
         await self._checkpoint()
+
+    def _refuse_stray_filters(self, request: requests.Subscribe) -> None:
+        """A filter that would apply to nothing is a mistake that nobody may overlook: they would see more than they
+        think."""
+        strays = [name for name in request.filters if name not in request.channels]
+        for name in strays[:STRAYS]:
+            message = "there is a filter for it, but it is not among the channels of this subscribe"
+            self._refuse("filter_refused", message, id=request.id, channel=name[:64])
 
     def _join_all(self, request: requests.Subscribe) -> tuple[list[Active], list[str]]:
         """Subscriptions on hold, and aggregates that may be watched."""

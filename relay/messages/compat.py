@@ -6,7 +6,9 @@ resync and no deletion; they prepend what is ``created`` and replace what is ``u
 * a snapshot becomes a ``created`` and an ``updated`` for each row, oldest first: who does not know the row takes the
   first, who does takes the second. Webhook events are not repeated, for those lists do not look at ids;
 * a row that comes into sight does the same; a row that goes, by deletion or out of scope, is not mentioned;
-* what else a message of today says about a change is left out.
+* what else a message of today says about a change is left out;
+* texts that those pages cut to pieces without a look are always texts: where there is no value, or a mask has taken it
+  away, they are empty.
 
 This file can go when the last of those pages has.
 """
@@ -36,6 +38,10 @@ _ACTIONS = {
     "fraud_alert": ("resolved",),
     "dispute_update": ("evidence_required", "resolved"),
 }
+
+#: Types whose rows must have these texts.
+_TEXTS = ("payment_intent_id", "customer_email")
+_WITH_TEXTS = ("transaction_update", "fraud_alert", "dispute_update")
 
 #: Of a channel: the type of its messages, and the key of the row in their data.
 Shape = tuple[str, str]
@@ -94,4 +100,6 @@ def _appear(type: str, object: str, row: Any, at: str) -> Iterator[Mapping[str, 
 
 
 def _envelope(type: str, object: str, row: Any, action: str, at: str) -> Mapping[str, Any]:
+    if type in _WITH_TEXTS:
+        row = {**row, **{name: "" for name in _TEXTS if row.get(name) is None}}
     return {"type": type, "data": {object: row, "action": action}, "timestamp": at}

@@ -13,6 +13,7 @@ these steps, and no other call can come between them:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 
 from relay.capture.batch import Batch
 from relay.capture.cursor import Cursor
@@ -47,6 +48,7 @@ class Hub:
         self._subscribers: dict[Subscriber, None] = {}
         self._floored: dict[Subscription, None] = {}
         self._lagging: frozenset[str] = frozenset()
+        self._degraded: datetime | None = None
         self.position: Position | None = None
         self.matched = 0
         self.turn = 0
@@ -105,8 +107,7 @@ class Hub:
         if subscription.held is not None:
             subscriber.holds -= 1
         self._unfloor(subscription)
-        room = self._rooms.get(channel)
-        if room is not None:
+        if (room := self._rooms.get(channel)) is not None:
             room.dismiss(subscription)
 
     def hold(self, subscription: Subscription) -> None:
@@ -191,8 +192,7 @@ class Hub:
                     delivery.void(group, ROW_UNKNOWN, out.xid)
         delivery.announce()
         if batch.snapshot is not None:
-            clamped = batch.clamped if batch.clamped is not None else Snapshot.nothing()
-            self.position = Position(batch.cursor, batch.snapshot, batch.as_of, clamped)
+            self.position = Position.after(batch, self._degraded)
         checkpoint = self.position if batch.snapshot is not None else None
         for subscriber in delivery.distribute(outs, checkpoint, self._lagging):
             self.detach(subscriber)
@@ -211,9 +211,8 @@ class Hub:
                 verdict = decide(view, event)
                 if verdict is Verdict.NOTHING:
                     continue
-                text = None
-                if verdict is not Verdict.RESYNC:
-                    text = message(view.channel, view.projection, event, verdict)
+                known = verdict is not Verdict.RESYNC
+                text = message(view.channel, view.projection, event, verdict) if known else None
                 outs.setdefault(group, []).append(Out(place, event.xid, text))
         return outs
 
@@ -252,8 +251,9 @@ class Hub:
                 if not subscriber.outlet.offer(bundle):
                     self.detach(subscriber)
 
-    def capture_status(self, frame: bytes) -> None:
-        """Send one message to everybody."""
+    def capture_status(self, frame: bytes, *, degraded: datetime | None = None) -> None:
+        """Tell everybody. ``degraded``: from then on some table is not captured whole, and no later moment is told."""
+        self._degraded = degraded
         bundle = Bundle((frame,))
         for subscriber in self.subscribers:
             if not subscriber.outlet.offer(bundle):

@@ -244,7 +244,7 @@ async def test_a_client_that_hangs_up_is_forgotten_at_once() -> None:
 async def test_an_expired_token_ends_a_poll() -> None:
     """At the end of its token a poll that waits is answered with the error; the next one gets the status."""
     async with opened() as room:
-        token = make_token(lives=0.8)
+        token = make_token(lives=1.0)
         answer = await get(url(room, SINCE), token)
         assert last(answer) == (200, "error", "token_expired")
         assert answer.body["cursor"] == "c0"

@@ -44,7 +44,7 @@ async def test_snapshot_then_stream_then_checkpoint(database: Database, running:
         update = await told(client, first)
         assert update["data"]["action"] == "status_changed"
         assert update["data"]["previous_status"] == "succeeded"
-        assert update["data"]["changed"] == ["status"]
+        assert update["data"]["changed"] == ["status", "status_display"]
 
 
 async def test_a_snapshot_says_that_more_rows_match(database: Database, running: RunningRelay) -> None:
@@ -243,3 +243,18 @@ async def test_unsubscribing_ends_one_channel(database: Database, running: Runni
         assert client.of("transaction_update") == []
         await client.send("unsubscribe", channels=["transactions"])
         assert (await client.take("error"))["code"] == "not_subscribed"
+
+
+async def test_a_filter_for_a_channel_not_asked_for_is_refused(running: RunningRelay) -> None:
+    """A filter that would apply to nothing is an error that names its channel; what was asked for is subscribed."""
+    async with connected(running.url, running.token()) as client:
+        stray = {"transaction": {"status": "failed"}, "x" * 200: {}}
+        await client.send("subscribe", channels=["transactions"], filters=stray, id=3)
+        for name in ("transaction", "x" * 64):
+            error = await client.take("error")
+            assert (error["code"], error["channel"], error["id"]) == ("filter_refused", name, 3)
+            assert name in error["message"]
+        assert (await client.take("subscribed"))["channels"]["transactions"]["filter"] == {}
+        await client.send("subscribe", channels=["transactions"], filters={f"c{n}": {} for n in range(50)})
+        await client.take("subscribed")
+        assert len(client.of("error")) < 20

@@ -85,7 +85,9 @@ class FakeServices:
     authenticator: Authenticator
     limits: Limits
     tasks: Tasks
-    aggregates: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(screens=0))
+    aggregates: SimpleNamespace = field(
+        default_factory=lambda: SimpleNamespace(screens=0, capture_status=lambda degraded: None)
+    )
 
 
 @dataclass

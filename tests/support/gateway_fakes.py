@@ -59,7 +59,7 @@ class FakeHub:
         for outlet in subscribers:
             outlet.offer(bundle)
 
-    def capture_status(self, frame: bytes) -> None:
+    def capture_status(self, frame: bytes, *, degraded: datetime | None) -> None:
         self.publish(frame)
 
 

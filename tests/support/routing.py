@@ -120,6 +120,7 @@ def batch(
     gap: Gap | None = None,
     clamped: Snapshot | None = None,
     witness: Witness | None = None,
+    as_of: datetime = NOW,
 ) -> Batch:
     """A batch whose position sees all below ``xmax``; ``xmax`` None makes it a part of a large commit."""
     if snapshot is None and xmax is not None:
@@ -127,7 +128,7 @@ def batch(
     return Batch(
         changes=tuple(changes),
         snapshot=snapshot,
-        as_of=NOW,
+        as_of=as_of,
         cursor=cursor if snapshot is not None else "",
         witness=witness,
         lagging=lagging,

@@ -38,7 +38,10 @@ def test_a_change_keeps_its_envelope_and_loses_the_rest() -> None:
     (frame,) = said(change(action="status_changed"))
     assert frame == {
         "type": "transaction_update",
-        "data": {"transaction": {"id": "7"}, "action": "status_changed"},
+        "data": {
+            "transaction": {"id": "7", "payment_intent_id": "", "customer_email": ""},
+            "action": "status_changed",
+        },
         "timestamp": AT,
     }
 
@@ -122,3 +125,17 @@ def test_pages_that_send_nothing_are_subscribed_on_connect(path: str, channel: s
     request = PROFILES[f"/ws/admin/{path}"].on_connect({"transactions", "webhooks"})
     assert request is not None
     assert request.channels == [channel]
+
+
+@pytest.mark.parametrize("row", [{"id": "7"}, {"id": "7", "payment_intent_id": None, "customer_email": None}])
+def test_texts_that_old_pages_cut_to_pieces_are_always_there(row: dict[str, Any]) -> None:
+    """Where there is no payment intent, or a mask has taken it away, old pages get an empty text: null crashes them."""
+    frame = change(membership="entered")
+    frame["data"]["transaction"] = row
+    snapshot = {"type": "snapshot", "channel": "fraud_alerts", "rows": [row], "truncated": False}
+    told = [
+        next(value for key, value in each["data"].items() if key != "action")
+        for each in said(frame, snapshot)
+    ]
+    assert len(told) == 4
+    assert all((each["payment_intent_id"], each["customer_email"]) == ("", "") for each in told)

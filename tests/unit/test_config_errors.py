@@ -107,6 +107,20 @@ def _fault(tmp_path: Path, **parts: str) -> str:
             "auth",
             "no http(s) address",
         ),
+        *[
+            (
+                {"auth": f'jwks_url = "http://{host}/keys"\nalgorithms = ["RS256"]\naudience = "a"'},
+                "auth",
+                "a jwks_url without TLS",
+            )
+            for host in (
+                "id.example",
+                "192.0.2.1",
+                "localhost.example",
+                "127.0.0.1@id.example",
+                "[2001:db8::1]",
+            )
+        ],
         ({"channel": 'message = "resync"'}, "channels.orders.message", "a message of the protocol itself"),
         ({"channel": 'object = "action"'}, "channels.orders.object", "beside the object already"),
         ({"channel": 'order = "a desc, b"'}, "channels.orders.order", '"column desc"'),

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from relay import jsontext
 from relay.capture.batch import Gap
 from relay.capture.snapshot import Snapshot
 from relay.errors import ResumeRefused
 from tests.support.routing import MEMBERS, PAYMENTS, batch, change, channel, image, told, view
 from tests.support.stage import MEMBER, PAYMENT, REFUND, SCOPE, Stage, created, inserts, resynced
+
+NOTICED = datetime(2026, 5, 4, 12, tzinfo=UTC)
 
 
 def test_truncate_is_a_resync_before_rows_of_the_same_batch() -> None:
@@ -168,6 +172,20 @@ def test_news_reach_everybody() -> None:
     outlets = [stage.subscriber()[0], stage.subscriber(view(PAYMENT))[0]]
     stage.hub.capture_status(b'{"type":"capture_status"}')
     assert [told(outlet.messages) for outlet in outlets] == [[("capture_status",)]] * 2
+
+
+def test_while_a_table_is_not_captured_whole_no_later_moment_is_told() -> None:
+    """The moment of checkpoints stays where that was noticed, while their cursor moves on; then it goes on, too."""
+    stage = Stage()
+    _, subscriber = stage.subscriber(view(PAYMENT))
+    moments = []
+    for second, degraded in enumerate([None, NOTICED, NOTICED, None]):
+        stage.hub.capture_status(b"{}", degraded=degraded)
+        stage.publish(as_of=NOTICED + timedelta(seconds=second), cursor=f"c{second}")
+        frame = jsontext.decode(stage.hub.checkpoint_for(subscriber) or b"")
+        moments.append((frame["cursor"], datetime.fromisoformat(frame["as_of"]) - NOTICED))
+    seconds = [timedelta(seconds=number) for number in (0, 0, 0, 3)]
+    assert moments == [(f"c{number}", late) for number, late in enumerate(seconds)]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from relay.capture.rows import Rows, RowsQuery
 from relay.capture.snapshot import Snapshot
 from relay.errors import Overloaded
 from relay.gateway.snapshots import SnapshotDesk
-from relay.routing.event import PreparedRows
+from relay.routing.event import Fault, PreparedRows
 from tests.support.routing import channel, view
 
 PAYMENTS = channel()
@@ -32,6 +32,7 @@ class Database:
         self.gate.set()
         self.failure: Exception | None = None
         self.count = rows
+        self.unreadable = 0
 
     async def rows(self, query: RowsQuery) -> Rows:
         """As capture does."""
@@ -46,7 +47,8 @@ class Database:
     async def prepare_rows(self, channel: Any, images: Any) -> PreparedRows:
         """As the preparer does."""
         blank = dict.fromkeys(channel.fields)
-        return PreparedRows(tuple(blank | {"id": str(image["id"])} for image in images))
+        rows = tuple(blank | {"id": str(image["id"])} for image in images[self.unreadable :])
+        return PreparedRows(rows, (Fault("payments", "", "field amount: no number"),) * self.unreadable)
 
     async def reverse(self, lookup: Any, values: Any) -> list[Any]:
         """As the preparer does."""
@@ -128,3 +130,12 @@ async def test_truncated_means_that_more_may_match(rows: int, asked: int, trunca
     message = jsontext.decode(page.message)
     assert message["truncated"] is truncated
     assert len(message["rows"]) == min(rows, asked, 50)
+
+
+async def test_rows_that_were_left_out_are_more_that_may_match() -> None:
+    """A snapshot without the rows that could not be read does not pretend to be all there is."""
+    database, hub = Database(3), SimpleNamespace(turn=1)
+    database.unreadable = 1
+    message = jsontext.decode((await desk(database, hub).page(view(PAYMENTS), 10)).message)
+    assert [row["id"] for row in message["rows"]] == ["1", "2"]
+    assert message["truncated"] is True

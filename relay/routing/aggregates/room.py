@@ -39,12 +39,14 @@ class Screen(Protocol):
 
 
 class Room:
-    """``reason`` says why it is being counted, "" once it is known."""
+    """``reason`` says why it is being counted, "" once it is known; ``degraded`` since when some table is not captured
+    whole, if one is not: the numbers may be wrong from then on, so no later moment is told."""
 
     def __init__(self, aggregate: Aggregate) -> None:
         self.aggregate = aggregate
         self.reason = "start"
         self.recounts = 0
+        self.degraded: datetime | None = None
         self._count: Count | None = None
         self._sheet: Sheet | None = None
         self._published: tuple[Snapshot, datetime] | None = None
@@ -134,9 +136,9 @@ class Room:
         self.reason = ""
         self._renew()
         if self._sheet is None:
-            self._sheet = Sheet(self.aggregate.name, self.aggregate.message, values, as_of)
+            self._sheet = Sheet(self.aggregate.name, self.aggregate.message, values, self._told(as_of))
         else:
-            self._sheet.update(values, as_of)
+            self._sheet.update(values, self._told(as_of))
 
     def touch(self) -> None:
         """A sign of life, where nothing was said since the last one: that nothing changed, or is still being counted.
@@ -152,8 +154,11 @@ class Room:
                 # In the middle of a large commit it is the old moment that the numbers are of.
                 current = self._settled and self._published is not None
                 as_of = self._published[1] if current and self._published else self._sheet.as_of
-                self._sheet.update(self._sheet.values, as_of)
+                self._sheet.update(self._sheet.values, self._told(as_of))
         self._spoke = False
+
+    def _told(self, as_of: datetime) -> datetime:
+        return as_of if self.degraded is None else min(as_of, self.degraded)
 
     def _renew(self) -> None:
         """There is something new to tell."""

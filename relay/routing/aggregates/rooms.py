@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 
 from relay.capture.batch import Batch
 from relay.routing.aggregates.aggregate import Aggregate
@@ -16,6 +17,7 @@ class Aggregates:
 
     def __init__(self, aggregates: Mapping[str, Aggregate]) -> None:
         self.on_owed: Callable[[], None] = lambda: None
+        self._degraded: datetime | None = None
         self._rooms = {name: Room(each) for name, each in aggregates.items()}
         self._index()
 
@@ -72,3 +74,10 @@ class Aggregates:
         }
         self._rooms = {name: kept.get(name) or Room(each) for name, each in aggregates.items()}
         self._index()
+        self.capture_status(degraded=self._degraded)
+
+    def capture_status(self, *, degraded: datetime | None) -> None:
+        """From ``degraded`` on some table is not captured whole; None: all are."""
+        self._degraded = degraded
+        for room in self._rooms.values():
+            room.degraded = degraded
