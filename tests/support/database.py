@@ -26,7 +26,7 @@ WATCHED: dict[str, list[str]] = {
         "finances_paymentdispute": "id stripe_dispute_id purchase_transaction_id amount currency reason "
         "status evidence_due_by is_responded created_at updated_at",
         "finances_fraudalert": "id alert_id severity status alert_type description target_user_id risk_score "
-        "assigned_to_id investigated_at created_at updated_at",
+        "assigned_to_id investigated_at detection_data created_at updated_at",
         "finances_fraudalert_related_transactions": "id fraudalert_id purchasetransaction_id",
         "accounts_customuser": "id email name",
         "accounts_schoolmembership": "id user_id school_id role is_active",

@@ -13,6 +13,7 @@ from typing import Any
 import relay.demo
 from relay import daemon
 from relay.config import Settings
+from relay.config_preset import put_under
 from relay.gateway.auth import mint
 
 __all__ = ["ADMIN", "OWNER", "RunningRelay", "running_relay", "settings_for"]
@@ -28,6 +29,7 @@ OWNER: Mapping[str, Any] = {"role": "school_owner", "school_ids": [1]}
 def settings_for(dsn: str, **sections: Mapping[str, Any]) -> Settings:
     """The demo's channels and policies on ``dsn``; ``sections`` are laid over them, key by key."""
     tree = tomllib.loads((Path(relay.demo.__file__).parent / "config.toml").read_text())
+    put_under(tree, tree["preset"])
     tree["database"] = {"dsn": dsn}
     tree["auth"]["secrets"] = [SECRET]
     tree["server"] |= {"port": 0, "ops_port": 0, "heartbeat_seconds": 0.2, "drain_seconds": 2}

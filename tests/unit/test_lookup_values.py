@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import tomllib
-from pathlib import Path
 
 import pytest
 
-import relay.demo
+from relay.config_preset import PRESETS
 from relay.routing.lookup_values import gathered
 
 MEMBER = "public.membership"
@@ -96,15 +95,9 @@ def test_every_table_has_to_be_declared() -> None:
     assert gathered(PLAIN, [MEMBER, "other.membership"]) == {}
 
 
-@pytest.mark.parametrize("path", ["config.example.toml", "demo"])
-def test_the_shipped_tenants_are_proven(path: str) -> None:
-    """In the shipped configurations a student who changes school concerns that student's schools alone."""
-    file = (
-        Path(__file__).parents[2] / path
-        if path != "demo"
-        else Path(relay.demo.__file__).parent / "config.toml"
-    )
-    channels = tomllib.loads(file.read_text())["channels"]
+def test_the_shipped_tenants_are_proven() -> None:
+    """In the preset a student who changes school concerns that student's schools alone."""
+    channels = tomllib.loads(PRESETS["payments"].read_text())["channels"]
     for name in ("transactions", "disputes"):
         tenant = channels[name]["lookups"]["tenant"]
         assert gathered(tenant["sql"], tenant["reads"]) == {"public.accounts_schoolmembership": SCHOOLS}, name
