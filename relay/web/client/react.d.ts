@@ -1,6 +1,6 @@
 /** React hooks. All components below one provider share one connection; so do providers with the same address. */
 import type { ReactElement, ReactNode } from "react";
-import type { ConnectOptions, Handlers, RelayClient, Status, SubscribeOptions, Subscription } from "./index.js";
+import type { ConnectOptions, Handlers, RelayClient, Status, SubscribeOptions } from "./index.js";
 import type { ListOptions, LiveList, LiveNumbers } from "./list.js";
 
 export interface RelayProviderProps extends Partial<ConnectOptions> {
@@ -15,9 +15,14 @@ export function RelayProvider(props: RelayProviderProps): ReactElement;
 export function useRelay(): RelayClient;
 /** The state of the connection; the component is rendered again whenever it changes. */
 export function useStatus(): Status;
-/** A live list. `options.filter` and functions may be new objects in each render. */
-export function useLiveList<Row = any>(channel: string, options?: ListOptions<Row>): LiveList<Row>;
+/**
+ * A live list, as it was at its last change. `options.filter` and functions may be new objects in each render; `sort` and
+ * `where` are applied anew when one of `deps` changes, as in `useEffect`.
+ */
+export function useLiveList<Row = any>(channel: string, options?: ListOptions<Row>, deps?: readonly unknown[]): LiveList<Row>;
 /** An aggregate. */
 export function useNumbers<Data = any>(channel: string): LiveNumbers<Data>;
+/** Makes a provider for another way to connect; `RelayProvider` is `providerWith(connect)`. */
+export function providerWith(connect: (options: ConnectOptions) => RelayClient): (props: RelayProviderProps) => ReactElement;
 /** The events themselves. `handlers` may be a new object in each render: the latest is called. */
 export function useChannel<Row = any>(channel: string, options?: SubscribeOptions, handlers?: Handlers<Row>): void;

@@ -5,6 +5,18 @@ import { later } from "./timers.js";
 /** Checkpoints come with every batch; screens are told this often. */
 const EVERY_MS = 250;
 
+/** Before anything is known. @type {any} */
+export const FACTS = {
+  asOf: null,
+  heardAt: null,
+  degraded: null,
+  error: null,
+  retryAt: null,
+  subject: null,
+  channels: [],
+  heartbeatSeconds: 5,
+};
+
 /**
  * @param {{ended: any, ready: boolean, settled: boolean, shown: boolean, degraded: any}} now
  *   `shown`: something complete was shown before
@@ -25,16 +37,7 @@ export class Standing {
     /** @type {Record<string, Set<any>>} */
     this.listeners = { status: new Set(onStatus ? [onStatus] : []), error: new Set(onError ? [onError] : []) };
     /** @type {any} */
-    this.facts = {
-      asOf: null,
-      heardAt: null,
-      degraded: null,
-      error: null,
-      retryAt: null,
-      subject: null,
-      channels: [],
-      heartbeatSeconds: 5,
-    };
+    this.facts = { ...FACTS };
     /** Something complete was shown before. */
     this.shown = false;
     this.soon = false;
