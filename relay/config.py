@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
-from relay import config_load
+from relay import config_load, config_preset
 from relay.config_aggregates import AggregateSettings
 from relay.config_auth import AuthSettings
 from relay.config_channels import (
@@ -26,7 +26,7 @@ from relay.config_channels import (
 from relay.config_dashboard import DashboardSettings
 from relay.config_kinds import Count, Network, Origin, Port, Seconds, Section, UrlPath, is_word
 from relay.config_masks import MaskSettings
-from relay.errors import ConfigError
+from relay.errors import ConfigError, MappingError
 
 __all__ = [
     "FIELD_TYPES",
@@ -167,9 +167,12 @@ class Settings(Section):
     masks: MaskSettings = MaskSettings()
     dashboard: DashboardSettings = DashboardSettings()
     logging: LogSettings = LogSettings()
+    preset: str = ""  # channels and aggregates to begin with; empty: none
     channels: Mapping[str, ChannelSettings] = {}
     aggregates: Mapping[str, AggregateSettings] = {}
     policies: tuple[PolicySettings, ...] = ()
+
+    _preset: config_preset.Preset | None = PrivateAttr(None)
 
     @model_validator(mode="after")
     def _policies_name_what_exists(self) -> Settings:
@@ -227,6 +230,12 @@ class Settings(Section):
             )
         self.auth.shared_secrets()
 
+    def blame(self, error: MappingError) -> MappingError:
+        """``error``, with the preset's name where what is wrong comes from there."""
+        if self._preset is None or not self._preset.behind(str(error)):
+            return error
+        return MappingError(f"{error} (preset {self._preset.name} has it: say otherwise in your config)")
+
     def mask_key(self) -> bytes | None:
         """The key of masks named ``hash``, None if there is none. Raises ConfigError."""
         return self.masks.key(self.auth.shared_secrets())
@@ -237,4 +246,13 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
 
     Raises ConfigError: one line with the key as a TOML path, its origin, what is wrong and what to do.
     """
-    return config_load.read(Settings, path, environ)
+    preset: config_preset.Preset | None = None
+
+    def under(data: dict[str, Any]) -> config_preset.Preset | None:
+        nonlocal preset
+        preset = config_preset.put_under(data, environ.get("RELAY_PRESET", data.get("preset", "")))
+        return preset
+
+    settings = config_load.read(Settings, path, environ, under)
+    settings._preset = preset
+    return settings

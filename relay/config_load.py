@@ -1,4 +1,4 @@
-"""Reading settings: one TOML file, the environment over it, and one line of explanation if anything is wrong.
+"""Reading settings: one TOML file, a preset under it, the environment over it, and one line if anything is wrong.
 
 Nothing here knows a key by name. The shape comes from the pydantic model that is passed in, so the tree in
 :mod:`relay.config` stays the only place where settings are declared.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import tomllib
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from relay.config_preset import Preset
 from relay.errors import ConfigError
 
 __all__ = ["PREFIX", "read"]
@@ -41,17 +42,28 @@ Model = TypeVar("Model", bound=BaseModel)
 Path_ = tuple[str | int, ...]
 
 
-def read(model: type[Model], path: Path | None, environ: Mapping[str, str]) -> Model:
-    """One validated ``model`` from the file at ``path`` (None: no file) and ``environ``.
+def read(
+    model: type[Model],
+    path: Path | None,
+    environ: Mapping[str, str],
+    under: Callable[[dict[str, Any]], Preset | None] = lambda data: None,
+) -> Model:
+    """One validated ``model`` from the file at ``path`` (None: no file) and ``environ``. ``under`` is given what the
+    file says and puts the preset that it names under it.
 
     Raises ConfigError: one line with the key as a TOML path, its origin, what is wrong and what to do.
     """
+    source = str(path) if path is not None else "environment"
     data = _read_file(path) if path is not None else {}
+    try:
+        preset = under(data)
+    except ConfigError as error:
+        raise ConfigError(f"{source}: {error}") from None
     variables = _overlay(model, data, environ)
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise _explain(error, model, str(path) if path is not None else "environment", variables) from None
+        raise _explain(error, model, source, variables, preset) from None
 
 
 def _read_file(path: Path) -> dict[str, Any]:
@@ -157,7 +169,11 @@ def _bare(kind: Any) -> Any:
 
 
 def _explain(
-    error: ValidationError, model: type[BaseModel], source: str, variables: Mapping[Path_, str]
+    error: ValidationError,
+    model: type[BaseModel],
+    source: str,
+    variables: Mapping[Path_, str],
+    preset: Preset | None,
 ) -> ConfigError:
     """The first fault as one line; an unknown key goes first, for it is often why another one is missing."""
     faults = sorted(
@@ -189,7 +205,11 @@ def _explain(
     else:
         line = f"{spot} {_plainly(fault['type'], fault['msg'])}; {_default(parent, path)}"
     more = f" (and {len(faults) - 1} more to correct)" if len(faults) > 1 else ""
-    return ConfigError(f"{f'environment variable {name}' if name else source}: {line}{more}")
+    if name:
+        source = f"environment variable {name}"
+    elif preset is not None and preset.has(path):
+        source = f"preset {preset.name}"
+    return ConfigError(f"{source}: {line}{more}")
 
 
 def _plainly(kind: str, message: str) -> str:

@@ -16,6 +16,7 @@ from relay.config import Settings
 from relay.errors import ConfigError, RelayError
 from relay.gateway.auth import Authenticator
 from relay.gateway.counting import Counting
+from relay.gateway.declared import declared
 from relay.gateway.housekeeping import Housekeeping
 from relay.gateway.limits import Limits
 from relay.gateway.mirror import Mirror
@@ -25,12 +26,12 @@ from relay.gateway.snapshots import SnapshotDesk
 from relay.gateway.subscribing import Subscriptions
 from relay.gateway.tasks import Tasks
 from relay.messages.compat import Dialect
-from relay.routing.aggregates.aggregate import Aggregate, compile_aggregates
+from relay.routing.aggregates.aggregate import Aggregate
 from relay.routing.aggregates.rooms import Aggregates
-from relay.routing.channel import Channel, compile_channels
+from relay.routing.channel import Channel
 from relay.routing.hub import Hub
 from relay.routing.needs import needs
-from relay.routing.policies import Policies, compile_policies
+from relay.routing.policies import Policies
 from relay.routing.prepare import Preparer
 
 __all__ = ["Daemon", "run"]
@@ -87,8 +88,7 @@ class Daemon:
         capture = Capture(self.settings, self._followed)
         try:
             await capture.start()
-            await capture.check(wanted, _counted(self.settings))
-            channels, policies, aggregates = await self._compile(capture, self.settings)
+            channels, policies, aggregates = await declared(capture, self.settings, wanted)
             authenticator = Authenticator(self.settings.auth)
             async with asyncio.TaskGroup() as group:
                 self._services = self._build(
@@ -153,8 +153,7 @@ class Daemon:
                     "the new channels read tables that this relay does not follow yet; restart it to begin"
                 )
             capture = self.services.capture
-            await capture.check(wanted, _counted(settings))
-            channels, policies, aggregates = await self._compile(capture, settings)
+            channels, policies, aggregates = await declared(capture, settings, wanted)
             authenticator = Authenticator(settings.auth, revocations=self.services.authenticator.revocations)
         except RelayError as error:
             log.error("reload_refused", why=str(error))
@@ -173,23 +172,6 @@ class Daemon:
         assert self._counting is not None
         self._counting.wake()
         log.info("reloaded", channels=sorted([*channels, *aggregates]))
-
-    @staticmethod
-    async def _compile(
-        capture: Capture, settings: Settings
-    ) -> tuple[dict[str, Channel], Policies, dict[str, Aggregate]]:
-        shown = frozenset(channel.table for channel in settings.channels.values())
-        columns = await capture.columns(shown | _counted(settings))
-        types = {source: known.types for source, known in columns.items()}
-        aggregates = compile_aggregates(settings.aggregates, types)
-        channels = compile_channels(
-            settings.channels,
-            types,
-            {source: known.key for source, known in columns.items()},
-        )
-        policies = compile_policies(settings.policies, channels, settings.mask_key(), aggregates)
-        await capture.check_look_ups(settings.channels)
-        return channels, policies, aggregates
 
     def _build(
         self,
@@ -242,11 +224,6 @@ class Daemon:
             mirror.refresh()
 
         await services.capture.run(sink, status)
-
-
-def _counted(settings: Settings) -> frozenset[str]:
-    """The tables that aggregates count."""
-    return frozenset(table for each in settings.aggregates.values() for table in each.columns)
 
 
 def _dialect(channels: Mapping[str, Channel]) -> Dialect:

@@ -1,8 +1,8 @@
-"""Finds the files that travel with the code: the SQL, the web pages, the example of a config."""
+"""Finds the files that travel with the code: the SQL, the web pages, the presets, the example of a config."""
 
 from pathlib import Path
 
-__all__ = ["example_config", "sql_directory", "web_directory"]
+__all__ = ["example_config", "presets_directory", "sql_directory", "web_directory"]
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -19,6 +19,11 @@ def sql_directory() -> Path:
 def example_config() -> str:
     """The text of config.example.toml: every setting with its default, and channels that work as they stand."""
     return _travelling("config.example.toml", "_config.example.toml").read_text(encoding="utf-8")
+
+
+def presets_directory() -> Path:
+    """The directory with the presets, one TOML file each."""
+    return _existing(_PACKAGE / "presets")
 
 
 def web_directory() -> Path:

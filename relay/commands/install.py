@@ -9,6 +9,7 @@ from relay import __version__
 from relay.capture.install_plan import Step, Survey
 from relay.commands.shared import Commands, Screen, add_command, load_settings
 from relay.config import Settings
+from relay.errors import MappingError
 from relay.resources import example_config
 
 __all__ = ["admin_dsn", "register"]
@@ -73,7 +74,10 @@ async def _install(settings: Settings, dsn: str, origin: str, *, apply: bool) ->
     async with Administrator.connect(dsn, origin, settings.database.connect_timeout_seconds) as admin:
         survey = await admin.survey(needed, settings.database.dsn)
         files = sorted(sql_directory().glob("[0-9]*.sql"))
-        plan = make_plan(needed, survey, SCHEMA_VERSION, files)
+        try:
+            plan = make_plan(needed, survey, SCHEMA_VERSION, files)
+        except MappingError as error:
+            raise settings.blame(error) from None
         _show(screen, survey, plan)
         if not plan:
             screen.line(screen.good("nothing to do"))

@@ -54,7 +54,7 @@ def test_the_wheel_holds_every_file_of_sql_and_web(distributions: Path) -> None:
     sql = {f"relay/_sql/{file.relative_to(CHECKOUT / 'sql')}" for file in files(CHECKOUT / "sql")}
     web = {str(file.relative_to(CHECKOUT)) for file in files(CHECKOUT / "relay" / "web")}
     assert sql | web <= names
-    assert {"relay/py.typed", "relay/demo/config.toml"} <= names
+    assert {"relay/py.typed", "relay/demo/config.toml", "relay/presets/payments.toml"} <= names
     assert [name for name in names if name.startswith("tests")] == []
 
 

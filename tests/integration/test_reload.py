@@ -64,7 +64,7 @@ async def test_a_reload_changes_what_is_shown(
         await client.send("subscribe", channels=[CHANNEL, "disputes"], snapshot=10)
         view = (await client.take("subscribed"))["channels"][CHANNEL]["view"]
         await client.take("checkpoint")
-        reread.settings = with_fields(database.daemon_dsn, metadata=None, kind={"constant": "sale"})
+        reread.settings = with_fields(database.daemon_dsn, transaction_type=None, kind={"constant": "sale"})
         await running.daemon.reload()
         taken = (await client.take("subscribed"))["channels"]
         assert list(taken) == [CHANNEL]
@@ -72,7 +72,7 @@ async def test_a_reload_changes_what_is_shown(
         assert (await client.take("resync"))["reason"] == "view_changed"
         (row,) = (await client.take("snapshot"))["rows"]
         assert row["kind"] == "sale"
-        assert "metadata" not in row
+        assert "transaction_type" not in row
         await move(database, payment, "failed")
         update = await client.take("transaction_update")
         assert update["data"]["transaction"]["kind"] == "sale"

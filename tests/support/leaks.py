@@ -201,7 +201,8 @@ class Garden:
     def _metadata(self, user: int) -> str:
         put = self._plants.put
         value = {
-            "plan_name": f"{self._scoped(user, 'plan')} {self._plants.dirt()}",
+            "plan_name": f"{put('plan', self._bare)} {self._plants.dirt()}",
+            "student_name": self._plants.random.choice([self._plants.card, self._plants.secret])(),
             "error_message": f"{self._scoped(user, 'error')} {self._plants.dirt()}",
             "student_email": put("address in metadata") + "@example.org",
             put("key"): {put("inner key"): [put("inner value"), self._plants.card()]},
@@ -214,9 +215,10 @@ class Garden:
         ((payment,),) = await self._database.execute(
             "INSERT INTO finances_purchasetransaction (student_id, transaction_type, amount, payment_status,"
             " stripe_payment_intent_id, stripe_customer_id, metadata, created_at, updated_at)"
-            " VALUES (%s, 'package', %s, 'processing', %s, %s, %s, now(), now()) RETURNING id",
+            " VALUES (%s, 'package', %s, %s, %s, %s, %s, now(), now()) RETURNING id",
             user,
             f"{self._plants.random.randint(100, 99999) / 100:.2f}",
+            self._plants.random.choice(["processing", "failed"]),
             self._intent(user),
             self._plants.put("customer of Stripe"),
             self._metadata(user),
@@ -228,7 +230,7 @@ class Garden:
         """Change a payment in one way or another."""
         random, user = self._plants.random, self._payments[payment]
         changes: dict[str, str] = {
-            "payment_status": random.choice(["pending", "completed", "failed", "refunded", "cancelled"]),
+            "payment_status": random.choice(["pending", "completed", "failed", "failed", "cancelled"]),
             "metadata": self._metadata(user),
             "stripe_payment_intent_id": self._intent(user),
             "stripe_customer_id": self._plants.put("customer of Stripe"),
@@ -259,15 +261,18 @@ class Garden:
         put = self._plants.put
         ((number,),) = await self._database.execute(
             "INSERT INTO finances_fraudalert (alert_id, severity, status, alert_type, description, target_user_id,"
-            " detection_data, risk_score, resolution_notes, actions_taken, created_at, updated_at) VALUES"
-            " (%s, 'high', 'active', %s, %s, %s, %s, 40, %s, %s, now(), now()) RETURNING id",
+            " detection_data, risk_score, resolution_notes, actions_taken, assigned_to_id, created_at, updated_at)"
+            " VALUES (%s, 'high', 'active', %s, %s, %s, %s, 40, %s, %s, %s, now(), now()) RETURNING id",
             put("alert", self._alerted),
             f"card {self._plants.card()}",
             f"{put('description', self._alerted)} {self._plants.dirt()}",
             self._payments[payment],
-            jsontext.encode({put("detection key"): put("detection"), "password": put("detected")}).decode(),
+            jsontext.encode(
+                {put("detection key"): put("detection"), "velocity_count": self._plants.card()}
+            ).decode(),
             put("resolution"),
             jsontext.encode([put("action taken")]).decode(),
+            await self._colleague(),
         )
         await self._database.execute(
             "INSERT INTO finances_fraudalert_related_transactions (fraudalert_id, purchasetransaction_id)"
@@ -276,6 +281,16 @@ class Garden:
             payment,
         )
         return int(number)
+
+    async def _colleague(self) -> int:
+        """Somebody to look into an alert; who, only those see who see everything."""
+        ((user,),) = await self._database.execute(
+            "INSERT INTO accounts_customuser (email, name, phone_number, password, is_active, is_staff, is_superuser,"
+            " date_joined) VALUES (%s, %s, '', '', true, true, false, now()) RETURNING id",
+            self._plants.put("assignee", self._bare) + "@example.org",
+            self._plants.put("colleague"),
+        )
+        return int(user)
 
     async def webhook(self) -> int:
         """An event of Stripe, with all that Stripe tells."""

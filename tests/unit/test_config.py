@@ -18,7 +18,7 @@ from relay.config_aggregates import AggregateSettings
 from relay.errors import ConfigError
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
-SECTIONS = ("database", "capture", "server", "limits", "auth", "masks", "logging")
+SECTIONS = ("database", "capture", "server", "limits", "auth", "masks", "dashboard", "logging")
 SECRET = "a secret of thirty-two bytes or more"
 AUTH = {
     "RELAY_AUTH__SECRETS": SECRET,
