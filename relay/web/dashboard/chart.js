@@ -57,7 +57,7 @@ export class Chart {
     if (drawing === this.#drawn || !this.#width) return;
     this.#drawn = drawing;
     const step = points.length > 1 ? Date.parse(points[1].at) - Date.parse(points[0].at) : 0;
-    text($("trend-sub"), points.length ? `${span(step * points.length)} by ${step === 3_600_000 ? "the hour" : span(step)}, ${zone()}` : "");
+    text($("trend-sub"), points.length ? `Last ${length(step * points.length)} by ${step === 3_600_000 ? "the hour" : span(step)}, ${zone()}` : "");
     this.#draw(points, empty, kind, step);
     this.#tabulate(points, kind);
   }
@@ -120,6 +120,8 @@ function line(points, empty, x, y) {
   const last = points.length - 1;
   return [s("path", { class: "line", d: path }), last >= 0 && !empty[last] && s("circle", { class: "dot", cx: x(last), cy: y(points[last].value), r: 4 })];
 }
+
+const length = (milliseconds) => (milliseconds === 86_400_000 ? "24 hours" : span(milliseconds));
 
 const label = (moment, step) => (step >= 86_400_000 ? when(moment).split(",")[0] : clock(moment, false));
 

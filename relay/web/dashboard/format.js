@@ -2,12 +2,12 @@
 
 const MINUS = "\u2212";
 
-/** "1234.5", "eur" -> "€1,234.50". An amount is a decimal string; it is only rounded for the eye. */
-export function money(amount, currency = "eur", locale = undefined) {
+/** "1234.5", "eur" -> "€1,234.50", or "€1,235" without cents. An amount is a decimal string; it is only rounded for the eye. */
+export function money(amount, currency = "eur", { cents = true, locale = undefined } = {}) {
   const value = Number(amount);
   if (amount === undefined || amount === null || amount === "" || !Number.isFinite(value)) return "–";
   try {
-    return new Intl.NumberFormat(locale, { style: "currency", currency: currency.toUpperCase() }).format(value);
+    return new Intl.NumberFormat(locale, { style: "currency", currency: currency.toUpperCase(), ...(cents ? {} : { maximumFractionDigits: 0 }) }).format(value);
   } catch {
     return `${value.toFixed(2)} ${currency}`; // a currency that Intl does not know
   }

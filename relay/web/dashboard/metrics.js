@@ -20,7 +20,7 @@ export function large(numbers, window, currency) {
     },
     {
       name: "total_revenue", label: "Revenue", window: windowLabel, raw: numbers[`total_revenue_${window}`],
-      show: cash, more: daily(Number(numbers.total_revenue_30d), days, numbers[`total_revenue_${window}`], cash),
+      show: cash, more: daily(Number(numbers.total_revenue_30d), days, numbers[`total_revenue_${window}`], (amount) => money(amount, currency, { cents: false })),
       means: "Paid and not refunded, by the time the payment was begun.",
     },
     {

@@ -18,7 +18,7 @@ export class Payments {
   #wish;
   #fresh = new Fresh();
   #shown;
-  #seen = new Set(STATUSES);
+  #seen = new Map(STATUSES.map((status) => [status, ""])); // what the channel calls each, as far as it was seen
   #paused = false; // by the button
   #held = false; // because somebody reads further down
 
@@ -35,6 +35,10 @@ export class Payments {
 
   get #page() {
     return NARROW.matches ? 12 : 100;
+  }
+
+  get #step() {
+    return NARROW.matches ? 25 : 100;
   }
 
   get currency() {
@@ -127,7 +131,7 @@ export class Payments {
     if (!list) return;
     const now = performance.now();
     const rows = list.rows.slice(0, this.#shown);
-    for (const row of list.rows) this.#seen.add(row.status);
+    for (const row of list.rows) if (!this.#seen.get(row.status)) this.#seen.set(row.status, row.status_display ?? "");
     headings($("columns"), this.#wish.sort, (column) => this.#wants({ sort: turn(this.#wish.sort, column) }));
     this.#chips();
     this.row.prepare(this.#wish.query, this.#fresh.look(now), now);
@@ -139,9 +143,12 @@ export class Payments {
 
   #chips() {
     const pressed = this.#wish.statuses;
-    keyed($("statuses"), [...this.#seen], (status) => status, (status) =>
-      h("button", { type: "button", class: "chip", data: { status }, onclick: () => this.#toggle(status) }, meaning(status).label ?? words(status)),
-    (node, status) => attribute(node, "aria-pressed", String(pressed.has(status))));
+    keyed($("statuses"), [...this.#seen.keys()], (status) => status, (status) =>
+      h("button", { type: "button", class: "chip", data: { status }, onclick: () => this.#toggle(status) }),
+    (node, status) => {
+      text(node, this.#seen.get(status) || meaning(status).label || words(status));
+      attribute(node, "aria-pressed", String(pressed.has(status)));
+    });
   }
 
   #toggle(status) {
@@ -170,14 +177,14 @@ export class Payments {
     keyed(foot, ["note", more > 0 && "more", filtered && "clear", rows.length > 0 && "csv"].filter(Boolean), (name) => name,
       (name) => this.#footPart(name), (node, name) => {
         if (name === "note") text(node, `${integer(rows.length)} of ${integer(list.rows.length)} shown. This page keeps the ${list.partial ? "" : "newest "}${integer(KEEP)} at most; times are yours.`);
-        if (name === "more") text(node, `Show ${integer(Math.min(more, 100))} more`);
+        if (name === "more") text(node, `Show ${integer(Math.min(more, this.#step))} more`);
       });
   }
 
   #footPart(name) {
     if (name === "note") return h("span");
     const [label, act] = {
-      more: ["", () => ((this.#shown += 100), this.mark())],
+      more: ["", () => ((this.#shown += this.#step), this.mark())],
       clear: ["Clear filters", () => (($("search").value = ""), this.#wants({ statuses: new Set(), query: "" }))],
       csv: ["Save as CSV", () => saveCsv(this.#list.rows, `payments-${clock(Date.now()).replaceAll(":", "")}.csv`)],
     }[name];
