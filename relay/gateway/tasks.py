@@ -23,7 +23,10 @@ class Tasks:
         self, work: Coroutine[Any, Any, None], *, failed: Callable[[Exception], None]
     ) -> asyncio.Task[None]:
         """Run ``work`` to its end. ``failed`` is called with what it raised; cancelling the task is no failure."""
-        return self._group.create_task(self._guard(work, failed))
+        task = self._group.create_task(self._guard(work, failed))
+        # Cancelled before its first step, the guard never came to it, and Python would complain of that.
+        task.add_done_callback(lambda _: work.close())
+        return task
 
     async def _guard(self, work: Coroutine[Any, Any, None], failed: Callable[[Exception], None]) -> None:
         try:

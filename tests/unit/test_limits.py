@@ -150,3 +150,34 @@ def test_a_reload_keeps_who_is_seated() -> None:
     assert isinstance(limits.enter("192.0.2.1", 0.0), Refusal)
     first.leave()
     assert limits.taken == 0
+
+
+def test_polls_are_counted_by_themselves() -> None:
+    """A person who may not open another connection may still poll, and the other way round; seats are for both."""
+    limits = Limits(LimitSettings(connections_per_subject=1, polls_per_subject=1, connections=3))
+    connection, poll = limits.enter("192.0.2.1", 0.0), limits.enter("192.0.2.1", 0.0, poll=True)
+    assert isinstance(connection, Seat)
+    assert isinstance(poll, Seat)
+    assert connection.claim("ada", 0.0) is None
+    assert poll.claim("ada", 0.0) is None
+    again = limits.enter("192.0.2.1", 0.0, poll=True)
+    assert isinstance(again, Seat)
+    assert again.claim("ada", 0.0) == Refusal("too_many_connections", 5.0)
+    assert limits.enter("192.0.2.1", 0.0, poll=True) == Refusal("server_full", 5.0)
+    poll.leave()
+    again.leave()
+    free = limits.enter("192.0.2.1", 0.0, poll=True)
+    assert isinstance(free, Seat)
+    assert free.claim("ada", 0.0) is None
+
+
+@pytest.mark.parametrize("limit", ["polls_per_minute_per_address", "polls_per_minute_per_subject"])
+def test_polls_have_a_rate_of_their_own(limit: str) -> None:
+    """Polling too often keeps nobody from connecting."""
+    limits = Limits(LimitSettings.model_validate({limit: 1}))
+
+    def refused(*, poll: bool) -> bool:
+        entered = limits.enter("192.0.2.1", 0.0, poll=poll)
+        return isinstance(entered, Refusal) or entered.claim("ada", 0.0) is not None
+
+    assert [refused(poll=True), refused(poll=True), refused(poll=False)] == [False, True, False]
