@@ -1,8 +1,7 @@
 // A program that uses the client as told on its standard input, and tells on its standard output what it was given.
 import { createInterface } from "node:readline";
 import { WebSocket } from "ws";
-import { connect } from "../../relay/web/client/index.js";
-import { liveList, liveNumbers } from "../../relay/web/client/list.js";
+import { connect, liveList, liveNumbers } from "./fakes.mjs";
 
 const say = (what, rest) => console.log(JSON.stringify({ say: what, ...rest }));
 const waiting = [];

@@ -128,7 +128,9 @@ async def test_a_restart_is_waited_out_and_resumed(database: Database) -> None:
             port = first.daemon.port
         await program.says("error", code="restart")
         missed = await pay(database, user)
-        await stack.enter_async_context(running_relay(settings_for(database.daemon_dsn, server={"port": port})))
+        await stack.enter_async_context(
+            running_relay(settings_for(database.daemon_dsn, server={"port": port}))
+        )
         said = await program.says("event")
         assert said["row"]["id"] == str(missed)
         assert program.of("reset") == []

@@ -1,4 +1,4 @@
-"""The JavaScript client against a real relay: what it was given is what was committed, whatever happens to the network."""
+"""The JavaScript client against a real relay: what it was given is what was committed, whatever the network does."""
 
 from __future__ import annotations
 
@@ -84,13 +84,15 @@ async def test_what_a_client_shows_is_what_is_in_the_table(running: RunningRelay
 async def test_no_event_is_lost_or_repeated_through_a_network_that_is_cut_at_random(
     database: Database, seed: int
 ) -> None:
-    """Through a dozen cuts at random moments, with writers at work, each event comes once and the list equals the table."""
+    """Through a dozen cuts at random moments among writers, each event comes once and the list equals the table."""
     dice = random.Random(seed)
     user = await student(database)
     async with (
         running_relay(settings_for(database.daemon_dsn, limits=UNLIMITED)) as running,
         TcpProxy.before(running.url) as proxy,
-        javascript(proxy.through(running.url), running.token, connectTimeoutMs=2000, fallback=False) as program,
+        javascript(
+            proxy.through(running.url), running.token, connectTimeoutMs=2000, fallback=False
+        ) as program,
     ):
         program.do("list", name="list", channel="transactions", options={"limit": 500})
         program.do("subscribe", name="events", channel="transactions")

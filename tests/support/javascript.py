@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
@@ -26,7 +27,7 @@ def node() -> str:
     """The Node program. Fails with the remedy where it, or what the tests need of npm, is missing."""
     program = shutil.which("node")
     assert program is not None, "node is missing: apt-get install nodejs npm"
-    assert (SCRIPTS / "node_modules").is_dir(), "npm packages are missing: make node-packages"
+    assert (SCRIPTS / "node_modules").is_dir(), "packages of npm are missing: make test installs them"
     return program
 
 
@@ -124,16 +125,24 @@ class JavaScript:
 
 @contextlib.asynccontextmanager
 async def javascript(
-    url: str, tokens: Callable[[], str | None], *, network: str = "open", **options: Any
+    url: str,
+    tokens: Callable[[], str | None],
+    *,
+    network: str = "open",
+    client: Path | None = None,
+    **options: Any,
 ) -> AsyncIterator[JavaScript]:
     """A program whose client connects to ``url``. ``tokens`` is what its token callback answers, each time anew.
 
-    ``network`` is "blocked" where WebSocket cannot be opened, and "dropped" where it is cut right after. ``options`` are
-    those of the client.
+    ``network`` is "blocked" where WebSocket cannot be opened, and "dropped" where it is cut right after. ``client`` is
+    a bundle to use instead of the client as delivered, and ``options`` are those of the client.
     """
     process = await asyncio.create_subprocess_exec(
         node(),
         SCRIPTS / "driver.mjs",
+        env=dict(os.environ)
+        if client is None
+        else {**os.environ, "CLIENT": str(client), "CLIENT_LIST": str(client)},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         limit=2**24,
