@@ -112,3 +112,20 @@ async def test_a_bad_token_is_told_and_closed_with_4001(running: RunningRelay) -
     async with connected(url(running, "payments", token), origin=running.http) as client:
         assert await client.closed() == 4001
         assert [frame["code"] for frame in client.frames] == ["token_expired"]
+
+
+async def test_a_mask_that_takes_a_text_away_leaves_an_empty_one(
+    database: Database, running: RunningRelay
+) -> None:
+    """A payment intent too short to be masked, and an address that is none, are empty texts, in the fill and live."""
+    user = await student(database, "no address", school=1)
+    await pay(database, user, stripe_payment_intent_id="pi_1")
+    await running.settle()
+    async with connected(url(running, "transactions", running.token(OWNER))) as client:
+        await client.take("transaction_update")
+        await client.take("transaction_update")
+        await pay(database, user, stripe_payment_intent_id="pi_2")
+        await client.take("transaction_update")
+        for frame in client.of("transaction_update"):
+            row = frame["data"]["transaction"]
+            assert (row["payment_intent_id"], row["customer_email"]) == ("", "")
