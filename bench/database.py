@@ -41,10 +41,16 @@ SETTINGS = {
 
 
 @contextlib.contextmanager
-def postgres(major: int | None = None, preload: Path | None = None) -> Iterator[Postgres]:
-    """Start a server: PostgreSQL from the wheel, or that version from Debian's packages."""
+def postgres(
+    major: int | None = None, preload: Path | None = None, *, flush: bool = True
+) -> Iterator[Postgres]:
+    """Start a server: PostgreSQL from the wheel, or that version from Debian's packages.
+
+    ``flush``: commits wait for the disk, as they must wherever data matter.
+    """
     bindir = None if major is None else system_bindir(major)
-    with Postgres.start(bindir, settings=SETTINGS, preload=preload) as server:
+    settings = SETTINGS | {"fsync": "on" if flush else "off"}
+    with Postgres.start(bindir, settings=settings, preload=preload) as server:
         yield server
 
 
