@@ -44,7 +44,7 @@ async def test_the_core_is_small(tmp_path: Path) -> None:
 
 async def test_the_client_does_what_it_says_with_a_relay_in_memory() -> None:
     """The suite of the client, its lists and its React hooks passes in Node."""
-    suites = ("connection.test.mjs", "list.test.mjs", "react.test.mjs")
+    suites = ("connection.test.mjs", "list.test.mjs", "page.test.mjs", "react.test.mjs")
     printed = await run_node("--import", "./packages.mjs", "--test", *suites)
     assert re.search(r"^# pass [1-9]", printed, re.MULTILINE)
 
@@ -98,3 +98,13 @@ async def test_every_export_of_the_package_is_a_file_with_declarations() -> None
             targets = {"default": targets}
         assert name.endswith(".json") or "types" in targets
         assert [path for path in targets.values() if not (CLIENT / path).is_file()] == []
+
+
+def test_the_documentation_knows_every_error_and_every_file() -> None:
+    """docs/client.md lists the codes that the client makes up itself, and the files it is made of."""
+    document = (CLIENT.parents[2] / "docs" / "client.md").read_text()
+    files = {path.name: path.read_text() for path in CLIENT.glob("*.js")}
+    codes = set(re.findall(r'new RelayError\(\s*"(\w+)"', "".join(files.values())))
+    assert len(codes) > 5
+    assert {code for code in codes if f"| `{code}` |" not in document} == set()
+    assert {name for name in files if f"`{name}`" not in document} == set()
