@@ -12,8 +12,10 @@ import pytest_asyncio
 from tests.support.browser import Browser
 from tests.support.chromium import chromium_browser
 from tests.support.dashboard import Dashboard, watching
-from tests.support.database import Database
+from tests.support.database import Database, new_database
 from tests.support.django_site import Site, site_on
+from tests.support.live_page import Tabs, tabs
+from tests.support.relay import RunningRelay, running_relay, settings_for
 from tests.support.server import Server
 from tests.support.stripe import Stripe
 
@@ -70,3 +72,24 @@ async def chromium() -> AsyncIterator[playwright.async_api.Browser]:
     """One Chromium for all tests; each opens contexts of its own. Tests that use it share the session's loop."""
     async with chromium_browser() as browser:
         yield browser
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def payments(postgres: Server, template: str) -> AsyncIterator[Database]:
+    """The database of all tests of a module that look at the dashboard."""
+    async with new_database(postgres, template) as database:
+        yield database
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def served(payments: Database) -> AsyncIterator[RunningRelay]:
+    """The relay that serves the dashboard to those tests, with the demo's channels and policies."""
+    async with running_relay(settings_for(payments.daemon_dsn)) as relay:
+        yield relay
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def browser(chromium: playwright.async_api.Browser, served: RunningRelay) -> AsyncIterator[Tabs]:
+    """A browser on the dashboard."""
+    async with tabs(chromium, served) as dashboard:
+        yield dashboard

@@ -1,7 +1,6 @@
 // A status as a badge: a sign, a word and a tone.
 
 import { h, s, text } from "./dom.js";
-import { words } from "./format.js";
 import { meaning } from "./tone.js";
 
 export function badge(status) {
@@ -12,11 +11,11 @@ export function badge(status) {
   return node;
 }
 
-/** `display`: what the channel itself calls the status, if it does. */
+/** `display`: what the channel calls the status, for those that are not known here. */
 export function setBadge(node, status, display) {
-  const { tone, sign, label } = meaning(status);
+  const { tone, sign, label } = meaning(status, display);
   if (node.dataset.tone !== tone) node.dataset.tone = tone;
   const href = `#sign-${sign}`;
   if (node.use.getAttribute("href") !== href) node.use.setAttribute("href", href);
-  text(node.lastChild, display || label || words(status));
+  text(node.lastChild, label);
 }

@@ -61,7 +61,7 @@ export class Detail {
 
   #step({ at, kind, status, previous, changed }) {
     const shown = kind === "gap" ? { tone: "warn", sign: "spin" } : status ? meaning(status) : { tone: "quiet", sign: "dot" };
-    const name = (each) => meaning(each).label ?? words(each);
+    const name = (each) => meaning(each).label;
     const what = {
       begun: "Begun", created: status ? `Created as ${name(status).toLowerCase()}` : "Created",
       status_changed: name(status), evidence_required: "Evidence required", resolved: name(status), deleted: "Deleted",

@@ -2,7 +2,7 @@
 
 import { liveList } from "../client/list.js";
 import { $, attribute, h, keyed, text, toggle } from "./dom.js";
-import { clock, count, integer, words } from "./format.js";
+import { clock, count, integer } from "./format.js";
 import { Fresh } from "./fresh.js";
 import { ORDERS, order, read, turn, where, write } from "./list-view.js";
 import { saveCsv } from "./csv.js";
@@ -146,7 +146,7 @@ export class Payments {
     keyed($("statuses"), [...this.#seen.keys()], (status) => status, (status) =>
       h("button", { type: "button", class: "chip", data: { status }, onclick: () => this.#toggle(status) }),
     (node, status) => {
-      text(node, this.#seen.get(status) || meaning(status).label || words(status));
+      text(node, meaning(status, this.#seen.get(status)).label);
       attribute(node, "aria-pressed", String(pressed.has(status)));
     });
   }

@@ -16,7 +16,9 @@ const LABELS = {
  */
 export function describe(status, age, now) {
   let state = status.state;
-  if (state === "live" && age !== null && age > LATE * 1000 * status.heartbeatSeconds) state = "late";
+  // Connected, and nothing was complete yet: the first subscriptions are on their way.
+  if (state === "live" && age === null) state = "catching-up";
+  if (state === "live" && age > LATE * 1000 * status.heartbeatSeconds) state = "late";
   const [tone, label] = LABELS[state] ?? ["warn", "Late"];
   return {
     state, tone,

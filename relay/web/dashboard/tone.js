@@ -1,8 +1,10 @@
 // What a status means: a word, a tone and a sign. Three signals, so that colour is never the only one.
 
+import { words } from "./format.js";
+
 const GOOD = "good", BAD = "bad", WARN = "warn", BUSY = "busy", QUIET = "quiet";
 
-/** Status of any channel -> [tone, name of the sign in the page's sprite, label if words() would not do]. */
+/** Status of any channel -> [tone, name of the sign in the page's sprite, label if its own name is none]. */
 const MEANINGS = {
   // payments, in the words of the channel or of the backend
   succeeded: [GOOD, "check"], completed: [GOOD, "check", "Succeeded"],
@@ -19,10 +21,10 @@ const MEANINGS = {
   active: [BAD, "alert"], investigating: [WARN, "clock"], resolved: [GOOD, "check"], false_positive: [QUIET, "dash"],
 };
 
-/** How to show `status`: {tone, sign, label (or null: write it out)}. */
-export function meaning(status) {
-  const [tone, sign, label] = MEANINGS[status] ?? [QUIET, "dot"];
-  return { tone, sign, label: label ?? null };
+/** How to show `status`: {tone, sign, label}. `display`: what the channel calls a status that is not known here. */
+export function meaning(status, display = "") {
+  const [tone, sign, label] = MEANINGS[status] ?? [QUIET, "dot", display];
+  return { tone, sign, label: label || words(status) };
 }
 
 /** A payment that has neither worked nor failed yet. */
