@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from relay.gateway import poll as poll_module
+from relay.gateway.websocket import WebSocket
 from relay.messages.frames import Checkpoint, Withheld
 from tests.support.gateway import Room, make_settings, make_token, opened, status
 from tests.support.gateway_fakes import FakeSubscriptions
@@ -336,6 +337,8 @@ async def test_a_slow_reader_gets_the_end_of_its_answer() -> None:
     event = Withheld(channel="transactions", id="7" * 1000).encode()
     settings = make_settings(limits={"buffer_bytes": 1 << 24})
     async with opened(settings) as room:
+        # Narrow at both ends, so that the end of the answer is still in the relay when the rest has gone.
+        room.gateway._servers[0].sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         narrow = socket.socket()
         narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
         narrow.connect(("127.0.0.1", room.port))
@@ -344,13 +347,27 @@ async def test_a_slow_reader_gets_the_end_of_its_answer() -> None:
             f"GET {SINCE} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {make_token()}\r\n\r\n".encode()
         )
         await eventually(lambda: room.hub.subscribers)
-        room.hub.publish(*[event] * 5000, checkpoint("c1"))
+        room.hub.publish(*[event] * 1000, checkpoint("c1"))
         await eventually(lambda: not room.hub.subscribers)
         raw = b""
-        while part := await reader.read(65536):
+        while part := await reader.read(4096):
             raw += part
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.002)
         writer.close()
         body = json.loads(raw.partition(b"\r\n\r\n")[2])
-        assert len(body["messages"]) == 5000 + 4
+        assert len(body["messages"]) == 1000 + 4
         assert body["cursor"] == "c1"
+
+
+async def test_who_does_not_read_its_answer_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer has its time; a client that does not take it, or does not hang up after it, is let go then."""
+    monkeypatch.setattr(WebSocket, "answer_seconds", 0.2)
+    event = Withheld(channel="transactions", id="7" * 1000).encode()
+    async with opened(make_settings(limits={"buffer_bytes": 1 << 24})) as room:
+        for messages in ([event] * 10_000, [event]):
+            async with requested(url(room, SINCE), make_token()) as (reader, _):
+                await eventually(lambda: room.hub.subscribers)
+                reader._transport.pause_reading()  # type: ignore[attr-defined]
+                room.hub.publish(*messages, checkpoint("c1"))
+                await eventually(lambda: not room.hub.subscribers)
+                await eventually(lambda: not room.gateway._public.sockets)
