@@ -16,6 +16,9 @@ database: a field without a type in the config can be anything, so give fields a
 
   relay schema > messages.schema.json
   relay schema --typescript transactions disputes > messages.d.ts
+
+With --compat it describes what comes on the paths of dashboards that existed before the relay,
+/ws/admin/payments/ and its two neighbours.
 """
 
 
@@ -24,11 +27,13 @@ def register(commands: Commands) -> None:
     parser = add_command(commands, "schema", "print the messages as JSON Schema or TypeScript", DESCRIPTION)
     parser.add_argument("channels", nargs="*", metavar="CHANNEL", help="only these channels (default: all)")
     parser.add_argument("--typescript", action="store_true", help="TypeScript instead of JSON Schema")
+    parser.add_argument("--compat", action="store_true", help="the messages on the paths of old dashboards")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the schema."""
+    from relay.messages.compat_schema import compat_schema
     from relay.messages.schema import json_schema
     from relay.messages.typescript import typescript
 
@@ -38,7 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
         if name not in names:
             raise UsageError(f"there is no channel {name}; the config has {', '.join(names) or 'none'}")
     wanted = arguments.channels or names
-    schema = json_schema(
+    describe = compat_schema if arguments.compat else json_schema
+    schema = describe(
         {name: each for name, each in settings.channels.items() if name in wanted},
         settings.policies,
         {name: each for name, each in settings.aggregates.items() if name in wanted},

@@ -20,7 +20,7 @@ from typing import Any
 
 from relay import jsontext
 
-__all__ = ["TYPES", "Dialect", "Shape"]
+__all__ = ["TYPES", "Dialect", "Shape", "actions", "texts"]
 
 #: The types those pages know; ``error`` and ``goodbye`` they ignore, and people see them in the browser's tools.
 TYPES = (
@@ -45,6 +45,16 @@ _WITH_TEXTS = ("transaction_update", "fraud_alert", "dispute_update")
 
 #: Of a channel: the type of its messages, and the key of the row in their data.
 Shape = tuple[str, str]
+
+
+def actions(type: str) -> tuple[str, ...]:
+    """The actions that a page knows for a type of message."""
+    return ("created", "updated", *_ACTIONS.get(type, ()))
+
+
+def texts(type: str) -> tuple[str, ...]:
+    """The fields that a row in a message of this type always has as text, empty where nothing may be shown."""
+    return _TEXTS if type in _WITH_TEXTS else ()
 
 
 class Dialect:
@@ -90,8 +100,8 @@ class Dialect:
         elif membership == "entered":
             yield from _appear(type, object, data[object], at)
         else:
-            known = action == "created" or action in _ACTIONS.get(type, ())
-            yield _envelope(type, object, data[object], action if known else "updated", at)
+            told = action if action in actions(type) else "updated"
+            yield _envelope(type, object, data[object], told, at)
 
 
 def _appear(type: str, object: str, row: Any, at: str) -> Iterator[Mapping[str, Any]]:
@@ -100,6 +110,5 @@ def _appear(type: str, object: str, row: Any, at: str) -> Iterator[Mapping[str, 
 
 
 def _envelope(type: str, object: str, row: Any, action: str, at: str) -> Mapping[str, Any]:
-    if type in _WITH_TEXTS:
-        row = {**row, **{name: "" for name in _TEXTS if row.get(name) is None}}
+    row = {**row, **{name: "" for name in texts(type) if row.get(name) is None}}
     return {"type": type, "data": {object: row, "action": action}, "timestamp": at}

@@ -10,7 +10,7 @@ from relay.config import AggregateSettings, ChannelSettings, FieldSettings, Poli
 from relay.messages import frames
 from relay.messages.aggregates import AGGREGATE_MESSAGES
 
-__all__ = ["json_schema"]
+__all__ = ["DIALECT", "Schema", "frame_schema", "json_schema", "masks_of", "pascal", "row_schema"]
 
 Schema = dict[str, Any]
 
@@ -43,19 +43,19 @@ def json_schema(
     definitions: dict[str, Schema] = {}
     for model in frames.SERVER_MESSAGES:
         if model not in (frames.Data, frames.Snapshot):
-            definitions[model.__name__] = _frame(model, definitions)
+            definitions[model.__name__] = frame_schema(model, definitions)
     messages = [name for name in definitions if name in {model.__name__ for model in frames.SERVER_MESSAGES}]
     policies = list(policies)
     for name, channel in channels.items():
-        stem = _pascal(name)
-        masked = {field for policy in policies if policy.granted([name]) for field in policy.mask}
-        definitions[f"{stem}Row"] = _row(channel, masked)
-        definitions[f"{stem}Change"] = _change(name, channel, f"#/$defs/{stem}Row")
+        stem = pascal(name)
+        masked = masks_of(name, policies)
+        definitions[f"{stem}Row"] = row_schema(channel, masked)
+        definitions |= _changes(name, stem, channel)
         definitions[f"{stem}Snapshot"] = _snapshot(name, f"#/$defs/{stem}Row")
         messages += [f"{stem}Change", f"{stem}Snapshot"]
     for name, aggregate in (aggregates or {}).items():
-        messages.append(f"{_pascal(name)}Numbers")
-        schema = _frame(AGGREGATE_MESSAGES[aggregate.message], definitions)
+        messages.append(f"{pascal(name)}Numbers")
+        schema = frame_schema(AGGREGATE_MESSAGES[aggregate.message], definitions)
         schema["properties"]["channel"] = {"const": name}
         definitions[messages[-1]] = schema
     return {
@@ -67,7 +67,7 @@ def json_schema(
     }
 
 
-def _frame(model: type[frames.Frame], definitions: dict[str, Schema]) -> Schema:
+def frame_schema(model: type[frames.Frame], definitions: dict[str, Schema]) -> Schema:
     """A frame's own schema; what it refers to is added to ``definitions``."""
     schema = model.model_json_schema(mode="serialization", ref_template="#/$defs/{model}")
     definitions |= {name: _plain(inner) for name, inner in schema.pop("$defs", {}).items()}
@@ -96,11 +96,22 @@ def _plain(schema: Schema) -> Schema:
     }
 
 
-def _row(channel: ChannelSettings, masked: Collection[str]) -> Schema:
+def masks_of(channel: str, policies: Iterable[PolicySettings]) -> dict[str, set[str]]:
+    """By field of a channel, the masks that there are over it."""
+    found: dict[str, set[str]] = {}
+    for policy in policies:
+        if policy.granted([channel]):
+            for name, mask in policy.mask.items():
+                found.setdefault(name, set()).add(mask)
+    return found
+
+
+def row_schema(channel: ChannelSettings, masked: Mapping[str, Collection[str]]) -> Schema:
+    """One row of a channel. ``masked`` are the masks over some of its fields: see :func:`masks_of`."""
     shown = {name: field for name, field in channel.fields.items() if not field.hidden}
     properties = {name: _field(field, optional=name != "id") for name, field in shown.items()}
-    for name in masked:
-        if properties.get(name):
+    for name, masks in masked.items():
+        if properties.get(name) and set(masks) != {"drop"}:
             properties[name] = _or_text(properties[name])
     return {
         "type": "object",
@@ -127,37 +138,67 @@ def _field(field: FieldSettings, *, optional: bool) -> Schema:
     return schema
 
 
-def _change(name: str, channel: ChannelSettings, row: str) -> Schema:
-    actions = ["created", "updated", "deleted"]
+def _changes(name: str, stem: str, channel: ChannelSettings) -> dict[str, Schema]:
+    """A change as what it is one of: a row that is shown, one that was deleted, one that may not be seen any more."""
+    whole: Schema = {"$ref": f"#/$defs/{stem}Row"}
+    key = _field(channel.fields["id"], optional=False) if "id" in channel.fields else {}
+    alone: Schema = {
+        "type": "object",
+        "description": "Of what has gone, the id alone.",
+        "properties": {"id": key},
+        "required": ["id"] if "id" in channel.fields else [],
+    }
+    actions = ["created", "updated"]
     if channel.status:
         actions += list(channel.actions) or ["status_changed"]
-    key = _field(channel.fields["id"], optional=False) if "id" in channel.fields else {}
-    data: Schema = {
-        "type": "object",
-        "properties": {
-            "action": {"enum": actions},
-            channel.object: {
-                "description": "What was deleted, or may not be seen any more, is its id alone.",
-                "anyOf": [{"$ref": row}, {"type": "object", "properties": {"id": key}, "required": ["id"]}],
-            },
-            "changed": {"type": "array", "items": {"type": "string"}},
-            "previous_status": {},
-        },
-        "required": ["action", channel.object],
+    kinds = {
+        "Shown": (
+            f"A row of channel {name} as it is now.",
+            whole,
+            {"enum": actions},
+            {"enum": ["entered", "left"]},
+        ),
+        "Deleted": (f"A row of channel {name} was deleted.", alone, {"const": "deleted"}, None),
+        "Left": (
+            f"A row of channel {name} may not be seen any more.",
+            alone,
+            {"const": "updated"},
+            {"const": "left"},
+        ),
     }
-    return {
-        "type": "object",
-        "description": f"One change of a row of channel {name}.",
-        "properties": {
+    found: dict[str, Schema] = {}
+    for kind, (description, row, action, membership) in kinds.items():
+        data: Schema = {
+            "type": "object",
+            "properties": {"action": action, channel.object: row},
+            "required": ["action", channel.object],
+        }
+        if kind == "Shown":
+            data["properties"] |= {
+                "changed": {"type": "array", "items": {"type": "string"}},
+                "previous_status": {},
+            }
+        properties: Schema = {
             "type": {"const": channel.message},
             "channel": {"const": name},
             "id": {"type": "string"},
             "timestamp": {"type": "string", "format": "date-time"},
             "data": data,
-            "membership": {"enum": ["entered", "left"]},
-        },
-        "required": ["type", "channel", "id", "timestamp", "data"],
+        }
+        if membership is not None:
+            properties["membership"] = membership
+        required = [each for each in properties if each != "membership" or kind == "Left"]
+        found[stem + kind] = {
+            "type": "object",
+            "description": description,
+            "properties": properties,
+            "required": required,
+        }
+    found[f"{stem}Change"] = {
+        "description": f"One change of a row of channel {name}.",
+        "anyOf": [{"$ref": f"#/$defs/{stem}{kind}"} for kind in kinds],
     }
+    return found
 
 
 def _snapshot(name: str, row: str) -> Schema:
@@ -174,5 +215,6 @@ def _snapshot(name: str, row: str) -> Schema:
     }
 
 
-def _pascal(name: str) -> str:
+def pascal(name: str) -> str:
+    """The name of a channel as the beginning of a type's name."""
     return "".join(part.capitalize() for part in re.split(r"[_-]+", name) if part)

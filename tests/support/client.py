@@ -12,6 +12,7 @@ from websockets.exceptions import ConnectionClosed
 
 from relay import jsontext
 from relay.messages.codes import CODES, RESYNC_REASONS, UNSUBSCRIBED_REASONS
+from tests.support import published
 
 __all__ = ["Client", "Frame", "connected", "documented"]
 
@@ -35,6 +36,8 @@ class Client:
         frame: Frame = jsontext.decode(await self.socket.recv())
         self.frames.append(frame)
         documented(frame)
+        assert self.socket.request is not None
+        published.check(self.socket.remote_address[1], self.socket.request.path, frame)
         return frame
 
     async def take(

@@ -11,15 +11,17 @@ import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
 import psycopg
 
+from relay.config import Settings, load
 from tests.support.browser import Browser
 from tests.support.chaos.relays import free_port
 from tests.support.database import Database, create_database
+from tests.support.published import forget, publish
 from tests.support.server import Server
 from tests.support.stripe import Stripe
 from tests.support.waiting import eventually
@@ -46,6 +48,7 @@ class Site:
         shutil.copytree(EXAMPLE, self.directory, ignore=shutil.ignore_patterns("__pycache__"))
         self.port, self.relay_port, self._ops_port = free_port(), free_port(), free_port()
         self.base = f"http://127.0.0.1:{self.port}"
+        self.relay_base = f"http://127.0.0.1:{self.relay_port}"
         self.relay_url = f"ws://127.0.0.1:{self.relay_port}/ws/payment-monitoring/"
         owner = server.dsn(name, "django")
         self._environment = _example_environment(self.directory) | {
@@ -58,12 +61,18 @@ class Site:
             "RELAY_DATABASE__ADMIN_DSN": owner,
             "RELAY_SERVER__PORT": str(self.relay_port),
             "RELAY_SERVER__OPS_PORT": str(self._ops_port),
-            "RELAY_SERVER__ORIGINS": f'["{self.base}"]',
+            "RELAY_SERVER__ORIGINS": f'["{self.base}", "{self.relay_base}"]',
             "RELAY_SERVER__HEARTBEAT_SECONDS": "0.2",
             "RELAY_SERVER__DRAIN_SECONDS": "2",
             **environment,
         }
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._known: tuple[str, Settings] | None = None
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What the processes are started with."""
+        return self._environment
 
     @property
     def stripe(self) -> Stripe:
@@ -98,10 +107,17 @@ class Site:
 
     async def start(self) -> None:
         """Start the web server and the relay; returns when both answer."""
+        publish(self.relay_port, self._settings)
         self._launch("relay", CHECKOUT, "-m", "relay", "serve")
         self.launch_backend()
         await eventually(self._relay_is_ready)
         await eventually(self.backend_answers)
+
+    def _settings(self) -> Settings:
+        text = (self.directory / "relay.toml").read_text()
+        if self._known is None or self._known[0] != text:
+            self._known = text, load(self.directory / "relay.toml", self._environment)
+        return self._known[1]
 
     def launch_backend(self) -> None:
         """Start the web server; it answers a little later."""
@@ -165,6 +181,7 @@ class Site:
 
     def stop_everything(self) -> None:
         """End what still runs."""
+        forget(self.relay_port)
         for name in list(self._processes):
             self.stop(name)
 

@@ -23,6 +23,7 @@ from relay.gateway.auth import Authenticator
 from relay.gateway.limits import Limits
 from relay.gateway.server import Gateway
 from relay.gateway.tasks import Tasks
+from tests.support import published
 from tests.support.gateway_fakes import FakeCapture, FakeHub, FakePolicies, FakeSubscriptions
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ async def opened(
 
 async def welcome(client: ClientConnection) -> dict[str, Any]:
     """The first message of a connection."""
-    message: dict[str, Any] = json.loads(await client.recv())
+    message = await hear(client)
     assert message["type"] == "welcome", message
     return message
 
@@ -161,6 +162,8 @@ async def say(client: ClientConnection, **message: Any) -> None:
 async def hear(client: ClientConnection) -> dict[str, Any]:
     """The next message."""
     message: dict[str, Any] = json.loads(await client.recv())
+    assert client.request is not None
+    published.check(client.remote_address[1], client.request.path, message)
     return message
 
 
@@ -177,7 +180,7 @@ async def read_all(client: ClientConnection) -> tuple[list[dict[str, Any]], int]
     messages = []
     try:
         while True:
-            messages.append(json.loads(await client.recv()))
+            messages.append(await hear(client))
     except ConnectionClosed as closed:
         if closed.rcvd is None:
             raise AssertionError("the server cut the connection without a close frame") from None

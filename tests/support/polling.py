@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from relay import jsontext
+from tests.support import published
 from tests.support.client import Frame, documented
 
 __all__ = ["Answer", "Poller", "get", "query", "requested"]
@@ -109,6 +110,7 @@ class Poller:
         self.cursor = answer.body["cursor"]
         for frame in answer.body["messages"]:
             documented(frame)
+            published.check(urlsplit(self._http).port or 0, "/api/events", frame)
             self.frames.append(frame)
             if frame["type"] == "subscribed":
                 self.views |= {name: each["view"] for name, each in frame["channels"].items()}

@@ -15,6 +15,7 @@ from relay import daemon
 from relay.config import Settings
 from relay.config_preset import put_under
 from relay.gateway.auth import mint
+from tests.support.published import forget, publish
 
 __all__ = ["ADMIN", "OWNER", "RunningRelay", "running_relay", "settings_for"]
 
@@ -87,7 +88,10 @@ async def running_relay(
         task = group.create_task(run())
         await ready.wait()
         if not task.done():
+            port = running.port
+            publish(port, lambda: running.settings)
             try:
                 yield RunningRelay(running)
             finally:
+                forget(port)
                 stop.set()

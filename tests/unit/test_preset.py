@@ -121,7 +121,7 @@ def test_an_error_of_the_preset_names_the_preset(tmp_path: Path, monkeypatch: py
     """A key that the config left as it is in the preset is the preset's; a variable over it is the variable's."""
     broken = tmp_path / "broken.toml"
     broken.write_text('[channels.a]\ntable = "no_schema"\n[channels.a.fields]\nid = { column = "id" }\n')
-    monkeypatch.setitem(PRESETS, "broken", broken)  # type: ignore[arg-type]
+    monkeypatch.setitem(PRESETS, "broken", broken)
     head = HEAD.replace("payments", "broken")
     assert error(tmp_path, head=head).startswith('preset broken: channels.a.table must be "schema.table"')
     assert error(tmp_path, environ={"RELAY_CHANNELS__A__TABLE": "x"}, head=head).startswith(

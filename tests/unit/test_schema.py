@@ -84,6 +84,7 @@ def test_field_types_are_json_types() -> None:
         id={"column": "id", "type": "string"},
         amount={"column": "a", "type": "decimal", "default": "0"},
         count={"column": "c", "type": "integer"},
+        sure={"column": "c", "type": "integer", "required": True},
         at={"column": "t", "type": "timestamp"},
         currency={"constant": "eur"},
         state={"column": "s", "map": {"a": "b"}},
@@ -94,6 +95,7 @@ def test_field_types_are_json_types() -> None:
     assert row["id"] == {"type": "string"}
     assert row["amount"]["type"] == "string"
     assert row["count"] == {"anyOf": [{"type": "integer"}, null]}
+    assert row["sure"] == {"type": "integer"}
     assert row["at"]["anyOf"][0]["format"] == "date-time"
     assert row["currency"] == {"const": "eur"}
     assert row["state"] == {"anyOf": [{"type": "string"}, null]}
@@ -101,35 +103,43 @@ def test_field_types_are_json_types() -> None:
     assert row["raw"] == {}
 
 
-def test_a_change_names_its_channel_and_actions() -> None:
-    """A data message has the channel's type and name, and its row whole or as an id alone."""
-    change = _definitions(id={"column": "id", "type": "string"})["MyOrdersChange"]["properties"]
-    assert change["type"] == {"const": "row_change"}
-    assert change["channel"] == {"const": "my-orders"}
-    assert change["data"]["properties"]["action"]["enum"] == [
-        "created",
-        "updated",
-        "deleted",
-        "status_changed",
+def test_a_change_names_its_channel_and_is_of_one_of_three_kinds() -> None:
+    """A data message has the channel's type and name; its row is whole, or an id alone where it has gone."""
+    definitions = _definitions(id={"column": "id", "type": "string"})
+    kinds = [definitions[f"MyOrders{kind}"]["properties"] for kind in ("Shown", "Deleted", "Left")]
+    assert [option["$ref"].rpartition("/")[2] for option in definitions["MyOrdersChange"]["anyOf"]] == [
+        "MyOrdersShown",
+        "MyOrdersDeleted",
+        "MyOrdersLeft",
     ]
-    whole, alone = change["data"]["properties"]["order"]["anyOf"]
-    assert whole == {"$ref": "#/$defs/MyOrdersRow"}
-    assert alone["required"] == ["id"]
+    for properties in kinds:
+        assert properties["type"] == {"const": "row_change"}
+        assert properties["channel"] == {"const": "my-orders"}
+    shown, deleted, left = (properties["data"]["properties"] for properties in kinds)
+    assert shown["action"]["enum"] == ["created", "updated", "status_changed"]
+    assert (deleted["action"], left["action"]) == ({"const": "deleted"}, {"const": "updated"})
+    assert shown["order"] == {"$ref": "#/$defs/MyOrdersRow"}
+    assert deleted["order"]["required"] == left["order"]["required"] == ["id"]
+    assert "changed" not in left
+    assert "membership" not in definitions["MyOrdersShown"]["required"]
+    assert "membership" in definitions["MyOrdersLeft"]["required"]
 
 
 def test_typescript_declares_each_definition() -> None:
     """Every definition is an exported declaration, optional where it is not required, and the whole is a union."""
     schema = json_schema({"my-orders": _channel(id={"column": "id", "type": "string"}, note={"column": "n"})})
     text = typescript(schema)
-    for name in schema["$defs"]:
-        assert f"export interface {name} {{" in text
+    for name, definition in schema["$defs"].items():
+        kind = "interface" if "properties" in definition else "type"
+        assert f"export {kind} {name} " in text
     assert "export interface MyOrdersRow {\n  id: string;\n  note: unknown;\n}" in text
     assert '  type: "checkpoint";\n  cursor: string;\n' in text
     assert '  status: "ok" | "degraded";' in text
     assert '  membership?: "entered" | "left";' in text
     assert "  rows: MyOrdersRow[];" in text
     assert "  channels: Record<string, SubscribedChannel>;" in text
-    assert "    order: MyOrdersRow | {\n      id: string;\n    };" in text
+    assert "    order: MyOrdersRow;\n    changed?: string[];" in text
+    assert "export type MyOrdersChange = MyOrdersShown | MyOrdersDeleted | MyOrdersLeft;" in text
     assert text.rstrip().endswith("| MyOrdersChange | MyOrdersSnapshot;")
 
 
@@ -173,7 +183,5 @@ def test_the_actions_are_those_of_the_channel() -> None:
             "actions": {"won": ["a"]},
         }
     )
-    change = json_schema({"orders": named})["$defs"]["OrdersChange"]
-    assert change["properties"]["data"]["properties"]["action"] == {
-        "enum": ["created", "updated", "deleted", "won"]
-    }
+    change = json_schema({"orders": named})["$defs"]["OrdersShown"]
+    assert change["properties"]["data"]["properties"]["action"] == {"enum": ["created", "updated", "won"]}

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import random
 import time
+import tomllib
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
@@ -15,14 +16,18 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus, WebSocketException
 
 from relay import jsontext
+from relay.config import Settings
 from tests.support.chaos.memory import Frame, Memory
 from tests.support.chaos.relays import Relay
-from tests.support.chaos.scene import FILTERS, Filter
+from tests.support.chaos.scene import CONFIG, FILTERS, Filter
+from tests.support.published import Published
 
 __all__ = ["Subscriber"]
 
 #: Seconds without a message after which the relay is taken for dead: several heartbeats.
 WATCHDOG = 3.0
+#: Every message is held against what the relays of the storm publish.
+PUBLISHED = Published(Settings.model_validate({**tomllib.loads(CONFIG), "database": {"dsn": "unused"}}))
 #: Rows of the snapshots that are asked for, all there are as a rule.
 ROWS = 500
 
@@ -112,6 +117,10 @@ class Subscriber:
             async with asyncio.timeout(WATCHDOG):
                 frame: Frame = jsontext.decode(await socket.recv())
             self.diary.append((time.time(), self.sessions, relay.number, frame))
+            try:
+                PUBLISHED.check(frame)
+            except AssertionError as error:
+                memory.faults.append(str(error))
             if frame["type"] == "subscribed" and "id" in frame:
                 for name in frame["channels"]:
                     memory.channels[name].forget("changed its filter")
