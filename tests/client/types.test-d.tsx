@@ -1,6 +1,7 @@
 // Compiled, never run: what the declarations promise to those who write TypeScript.
 import { connect, RelayError, type RowEvent, type Status } from "@payment-relay/client";
 import { comparator, liveList, liveNumbers } from "@payment-relay/client/list";
+import { connectShared } from "@payment-relay/client/tabs";
 import { RelayProvider, useChannel, useLiveList, useNumbers, useStatus } from "@payment-relay/client/react";
 
 interface Payment {
@@ -37,4 +38,5 @@ export const page = (
     <Page />
   </RelayProvider>
 );
+export const shared: boolean = connectShared({ token: "t" }).status.transport === "shared";
 export { first, numbers, order, wrong };

@@ -44,7 +44,7 @@ async def test_the_core_is_small(tmp_path: Path) -> None:
 
 async def test_the_client_does_what_it_says_with_a_relay_in_memory() -> None:
     """The suite of the client, its lists and its React hooks passes in Node."""
-    suites = ("connection.test.mjs", "list.test.mjs", "page.test.mjs", "react.test.mjs")
+    suites = ("connection.test.mjs", "list.test.mjs", "meeting.test.mjs", "page.test.mjs", "react.test.mjs")
     printed = await run_node("--import", "./packages.mjs", "--test", *suites)
     assert re.search(r"^# pass [1-9]", printed, re.MULTILINE)
 

@@ -23,8 +23,8 @@ export interface Status {
   readonly since: number;
   /** When anything last came from the relay, in milliseconds by the local clock; null before. */
   readonly heardAt: number | null;
-  /** How messages come at the moment; null while there is no connection. */
-  readonly transport: "websocket" | "polling" | null;
+  /** How messages come at the moment (`shared`: through another tab); null while there is no connection. */
+  readonly transport: "websocket" | "polling" | "shared" | null;
   /** While `degraded`: since when, and why, in words for people. */
   readonly degraded: { readonly since: string; readonly reason: string | null } | null;
   /** Why the connection was lost or refused; null once it is live again. */
