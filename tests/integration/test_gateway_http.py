@@ -37,7 +37,7 @@ async def test_the_dashboard_is_served() -> None:
     async with opened() as room:
         status, headers, body = await ask(room.port, "GET /")
         assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8")
-        assert b"Payment relay" in body
+        assert b"<title>Payments, live</title>" in body
         assert f"ws://127.0.0.1:{room.port}" in headers["content-security-policy"]
         status, headers, _ = await ask(room.port, "GET /dashboard/app.js?x=1")
         assert (status, headers["content-type"]) == (200, "text/javascript; charset=utf-8")
