@@ -124,7 +124,7 @@ async def test_tabs_share_one_connection_and_no_event_is_lost_or_repeated_when_t
 async def test_who_sees_something_else_shares_with_nobody(
     chromium: Browser, served: RunningRelay, payments: Database
 ) -> None:
-    """Tabs of another subject or with other claims have connections of their own; and a tab that wants a channel which the
+    """Tabs of another subject or with other claims have connections of their own; a tab that wants a channel which the
     leader does not show goes back to its own, with nothing lost."""
     async with contextlib.AsyncExitStack() as stack:
         context = await chromium.new_context()
