@@ -58,7 +58,8 @@ class Gateway:
         self._subscribing = subscribing
         self.services = services
         self.door = Door(services)
-        self._routes = Routes(services, self.door, Pages(web_directory(), token_url=services.settings.dashboard.token_url), Api(self))
+        pages = Pages(web_directory(), token_url=services.settings.dashboard.token_url)
+        self._routes = Routes(services, self.door, pages, Api(self))
         self._connections: set[Connection] = set()
         self._everybody: set[Connection] = set()  # those too who have not shown a token yet
         self._public = Address(
