@@ -17,7 +17,7 @@ from relay.config_preset import put_under
 from relay.gateway.auth import mint
 from tests.support.published import forget, publish
 
-__all__ = ["ADMIN", "OWNER", "RunningRelay", "running_relay", "settings_for"]
+__all__ = ["ADMIN", "OWNER", "SECRET", "RunningRelay", "running_relay", "settings_for"]
 
 SECRET = "a-secret-that-only-the-tests-know-0123456789"
 PATH = "/ws/payment-monitoring/"
