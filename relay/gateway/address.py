@@ -16,8 +16,7 @@ __all__ = ["Address", "Receiver"]
 
 
 class Receiver(Protocol):
-    """Who reads what a client sends, once its connection is open. Both calls return at once and never
-    raise."""
+    """Who reads what a client sends, once its connection is open. Both calls return at once and never raise."""
 
     def received(self, message: bytes, *, is_text: bool) -> None:
         """One whole message."""

@@ -2,17 +2,12 @@
 
 What is changed, and why:
 
-* **Deadlines.** The library's ``open_timeout`` covers reading the request, deciding about it and sending
-the answer.
-  Here the request head has ``HEAD_SECONDS``, the answer has ``ANSWER_SECONDS``, and deciding takes what it
-  takes.
-* **Reasons.** What the library refuses by itself (a malformed request, a frame against RFC 6455, a message
-that is
-  too big) is answered with the JSON of the table of codes: as HTTP body, or as ``error`` before the close
-  frame.
-* **Memory.** An open connection has no task and no queue of its own: whole messages go to a receiver as
-they come.
-  The request with its headers, and with them the token, is forgotten once the connection is open.
+* **Deadlines.** The library's ``open_timeout`` covers reading the request, deciding about it and sending the answer.
+  Here the request head has ``HEAD_SECONDS``, the answer has ``ANSWER_SECONDS``, and deciding takes what it takes.
+* **Reasons.** What the library refuses by itself (a malformed request, a frame against RFC 6455, a message that is too
+  big) is answered with the JSON of the table of codes: as HTTP body, or as ``error`` before the close frame.
+* **Memory.** An open connection has no task and no queue of its own: whole messages go to a receiver as they come. The
+  request with its headers, and with them the token, is forgotten once the connection is open.
 """
 
 from __future__ import annotations
@@ -55,8 +50,7 @@ _FORGOTTEN = Request("/", Headers())
 
 
 class _NoQueue:
-    """Stands where the library queues messages. Nobody waits here, so there is nobody to wake up at the
-    end."""
+    """Stands where the library queues messages. Nobody waits here, so there is nobody to wake up at the end."""
 
     __slots__ = ()
 
