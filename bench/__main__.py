@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from bench import encode, fan_out, latency, subscriptions, write_throughput
+from bench import encode, fan_out, latency, seeding, subscriptions, write_throughput
 from bench.document import put
 from bench.report import Table, write_json
 from relay import logs
@@ -29,6 +29,7 @@ BENCHMARKS: dict[str, Callable[..., Awaitable[Table]]] = {
     "latency": latency.measure,
     "encode": encode.measure,
     "subscriptions": subscriptions.measure,
+    "seeding": seeding.measure,
 }
 
 #: Load of others, as a share of the cores, from which on numbers say more about them.
@@ -37,7 +38,7 @@ BUSY = 0.3
 DESCRIPTION = """\
 Measures what the relay costs the database and what it can carry, each on a private
 Postgres that is removed afterwards. Close other programs: they share the cores.
-Without a name all are run: about nine minutes, or two and a half with --quick.
+Without a name all are run: about ten minutes, or three with --quick.
 """
 
 
