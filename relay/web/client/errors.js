@@ -34,11 +34,8 @@ export function told(message, details) {
   });
 }
 
-/** Close codes and HTTP statuses that say something where no message did. */
+/** Close codes and HTTP statuses that say something where no message did. A bare 401 or 403 may be any proxy's. */
 const STATUS = {
-  401: ["token_refused", false],
-  403: ["forbidden", false],
-  404: ["not_found", false],
   429: ["connecting_too_often", true],
   1009: ["message_too_big", false],
   1012: ["restart", true],
@@ -50,7 +47,7 @@ const STATUS = {
 
 /** The error for a connection that ended with nothing but a number, or without one. @param {number | undefined} status @param {string} text */
 export function forStatus(status, text, retryAfterMs) {
-  const [code, retryable] = STATUS[/** @type {401} */ (status)] || ["connection_lost", true];
+  const [code, retryable] = STATUS[/** @type {429} */ (status)] || ["connection_lost", true];
   return new RelayError(code, text, { retryable, status, retryAfterMs });
 }
 

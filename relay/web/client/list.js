@@ -1,5 +1,6 @@
 /** A list of rows that stays right by itself, and numbers that do; for any view that can show an array. */
 
+import { everyone } from "./numbers.js";
 import { comparator } from "./order.js";
 import { Rows } from "./rows.js";
 import { later } from "./timers.js";
@@ -51,7 +52,7 @@ export function liveList(client, channel, options = {}, onChange) {
     touched = new Map();
     events = 0;
     replaced = false;
-    for (const listener of [...listeners]) listener(list, change);
+    everyone(listeners, list, change);
   };
   const soon = () => {
     if (!throttleMs) tell();

@@ -1,5 +1,20 @@
 /** The numbers of an aggregate, put together from the whole and from what changed since. */
 
+/** Call all of them, also after one that throws; then throw what it threw. @param {Set<any>} listeners @param {...any} what */
+export function everyone(listeners, ...what) {
+  let failed = false;
+  let reason;
+  for (const listener of [...listeners]) {
+    try {
+      listener(...what);
+    } catch (error) {
+      failed = true;
+      reason = error;
+    }
+  }
+  if (failed) throw reason;
+}
+
 /** @param {any} before @param {import("./index.js").Numbers} message */
 function merge(before, { type, data, complete }) {
   if (type === "webhook_status") {
@@ -26,9 +41,7 @@ export function liveNumbers(client, channel, onChange) {
   let data = null;
   let asOf = null;
   let complete = false;
-  const tell = () => {
-    for (const listener of [...listeners]) listener(numbers);
-  };
+  const tell = () => everyone(listeners, numbers);
   const numbers = {
     get data() {
       return data;

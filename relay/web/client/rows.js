@@ -72,7 +72,9 @@ export class Rows {
     const old = this.byKey.get(key);
     if (old === undefined) return false;
     this.byKey.delete(key);
-    this.sorted.splice(this.place(old), 1);
+    const place = this.place(old);
+    // A comparator that contradicts itself shall cost its order, and no row.
+    this.sorted.splice(this.sorted[place] === old ? place : this.sorted.indexOf(old), 1);
     return true;
   }
 
