@@ -15,6 +15,7 @@ from relay.config_masks import MASKS
 from relay.config_preset import put_under
 from relay.messages.fields import KINDS
 from relay.routing.channel import compile_channels
+from relay.routing.policies import compile_policies
 from tests.support.published import Published
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -33,12 +34,14 @@ TOML = [(page, block) for page in PAGES for block in examples(page, "toml")]
 
 @pytest.mark.parametrize(("page", "block"), TOML, ids=lambda value: value.split("\n")[0][:40])
 def test_every_example_of_a_config_loads(page: str, block: str) -> None:
-    """Channels compile, and what speaks of the payment channels goes over the preset."""
+    """Channels and policies compile, and what speaks of the payment channels goes over the preset."""
     tree: dict[str, Any] = {"database": {"dsn": "x"}, **tomllib.loads(block)}
     if "channels" not in tree and "aggregates" not in tree:
         tree.setdefault("preset", "payments")
     put_under(tree, tree.get("preset"))
-    compile_channels(Settings.model_validate(tree).channels)
+    settings = Settings.model_validate(tree)
+    channels = compile_channels(settings.channels)
+    compile_policies(settings.policies, channels, bytes(32), settings.aggregates)
 
 
 def _documented() -> list[tuple[str, str, str, str]]:

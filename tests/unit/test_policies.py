@@ -10,7 +10,8 @@ import pytest
 from relay.config import PolicySettings
 from relay.errors import ConfigError
 from relay.routing.policies import Grants, Policies, compile_policies
-from tests.support.routing import channel
+from relay.routing.rows import RowBuilder
+from tests.support.routing import channel, image
 
 CHANNELS = {
     "payments": channel(),
@@ -125,6 +126,18 @@ def test_a_missing_or_misshapen_claim_grants_nothing(claims: dict[str, Any]) -> 
 def test_scopes_mind_types(claim: list[Any]) -> None:
     """The claims true and "1" do not open school 1, and an empty list opens none."""
     assert not sees(scoped(OVERLAP, {"school_ids": claim}), school_ids=[1])
+
+
+def test_a_where_compares_what_the_field_holds_before_masks() -> None:
+    """The name that a map gives to a stored value counts, and a mask over the field does not matter."""
+    declared = {"channels": ["payments"], "where": {"status": "succeeded"}, "mask": {"status": "redact"}}
+    grants = policies(declared).decide({})
+    rows = [
+        RowBuilder(CHANNELS["payments"]).build(image(status=stored), {"tenant": {"1": None}})
+        for stored in ("completed", "pending")
+    ]
+    assert grants is not None
+    assert [grants.scope("payments").matches(row) for row in rows] == [True, False]
 
 
 def test_all_conditions_of_a_where_must_hold() -> None:
