@@ -16,7 +16,11 @@ from tests.support.relay import RunningRelay, running_relay, settings_for
 from tests.support.waiting import eventually
 
 #: Whoever loses the connection all the time connects all the time.
-UNLIMITED = {"connects_per_minute_per_subject": 100_000, "connects_per_minute_per_address": 100_000}
+UNLIMITED = {
+    f"{what}_per_minute_per_{whom}": 100_000
+    for what in ("connects", "polls")
+    for whom in ("subject", "address")
+}
 
 
 @pytest.fixture
@@ -123,3 +127,42 @@ async def test_no_event_is_lost_or_repeated_through_a_network_that_is_cut_at_ran
         assert await shown(program) == await table(database)
         assert program.of("reset", name="events") == []
         assert len(program.of("status", state="stale")) > 3
+
+
+async def test_no_event_is_lost_or_repeated_on_the_way_between_websocket_and_polls(
+    database: Database,
+) -> None:
+    """While WebSocket comes and goes and the network is cut, a client that polls in between gets each event once."""
+    dice = random.Random(3)
+    user = await student(database)
+    options = {"connectTimeoutMs": 2000, "wayBackMs": 150, "backoff": {"initialMs": 10, "maxMs": 50}}
+    async with (
+        running_relay(settings_for(database.daemon_dsn, limits=UNLIMITED)) as running,
+        TcpProxy.before(running.url) as proxy,
+        javascript(proxy.through(running.url), running.token, **options) as program,
+    ):
+        program.do("list", name="list", channel="transactions", options={"limit": 500})
+        program.do("subscribe", name="events", channel="transactions")
+        await program.becomes("live")
+        before = set(await outbox(database, "public.finances_purchasetransaction"))
+
+        async def trouble() -> None:
+            for network in ("dropped", "open", "blocked", "open", "dropped", "open"):
+                program.do("network", **{"is": network})
+                await proxy.cut()
+                await proxy.restore()
+                wanted = "websocket" if network == "open" else "polling"
+                await eventually(lambda wanted=wanted: program.status["transport"] == wanted)
+                await asyncio.sleep(dice.random() * 0.4)
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(trouble())
+            for _ in range(3):
+                group.create_task(write(database, user, random.Random(dice.random()), 250))
+
+        committed = await outbox(database, "public.finances_purchasetransaction")
+        wanted = [id for id in committed if id not in before]
+        await eventually(lambda: set(program.ids("events")) >= set(wanted))
+        assert sorted(program.ids("events"), key=int) == wanted
+        assert await shown(program) == await table(database)
+        assert program.of("reset", name="events") == []
