@@ -18,6 +18,7 @@ from relay.config import PolicySettings, Settings
 from tests.support.client import Client, Frame, connected
 from tests.support.database import Database
 from tests.support.leaks import NORTH, SOUTH, Garden, Plants
+from tests.support.polling import Poller, get, query
 from tests.support.relay import RunningRelay, running_relay, settings_for
 
 MASKS = {
@@ -85,7 +86,10 @@ class Person:
     role: str
     token: str
     frames: list[Frame] = field(default_factory=list)
+    answers: list[Frame] = field(default_factory=list)
     back: tuple[str, dict[str, str]] = ("", {})
+    granted: list[str] = field(default_factory=list)
+    poller: Poller | None = None
 
     def of(self, type: str) -> list[Frame]:
         """The messages of one type."""
@@ -110,6 +114,7 @@ class Watch:
             for role, person in self.people.items():
                 client = await stack.enter_async_context(connected(self.running.url, person.token))
                 person.back = await begin(client, **wishes[role])
+                person.granted = client.of("welcome")[0]["channels"]
                 clients.append((person, client))
                 for page in OLD_PAGES if "since" not in wishes[role] else ():
                     base = self.running.url.removesuffix("payment-monitoring/")
@@ -128,6 +133,18 @@ class Watch:
                     await client.socket.close()
             for person, client in clients:
                 person.frames += client.frames
+
+    async def ask(self) -> None:
+        """What everybody gets by HTTP: a poll that goes on from the last, rows of every channel, and the schema."""
+        for person in self.people.values():
+            if person.poller is None:
+                granted = [name for name in CHANNELS if name in person.granted]
+                person.poller = Poller(self.running.http, person.token, granted, snapshot=100)
+            await person.poller.poll(wait=0)
+            person.answers += person.poller.frames
+            for path in (*(f"snapshot?{query(channel=name, rows=100)}" for name in CHANNELS), "schema"):
+                answer = await get(f"{self.running.http}/api/{path}", person.token)
+                person.answers.append({"type": "answer", "body": answer.body})
 
 
 async def begin(client: Client, *channels: str, **wishes: Any) -> tuple[str, dict[str, str]]:
@@ -157,7 +174,7 @@ async def grow(garden: Garden, plants: Plants, rounds: int) -> None:
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_nobody_is_sent_what_is_not_theirs(database: Database, seed: int) -> None:
     """No card number, secret, unlisted column or key, masked value or row of another school is in any frame, by
-    snapshot, live, from memory, from the outbox, or on the paths of old pages; nor in a log line or a metric."""
+    snapshot, live, from memory, from the outbox, on the paths of old pages, by HTTP; nor in a log line or a metric."""
     plants = Plants(seed)
     garden = Garden(database, plants, READERS, frozenset({"superuser"}), frozenset({"superuser", "staff"}))
     await grow(garden, plants, 4)
@@ -166,17 +183,20 @@ async def test_nobody_is_sent_what_is_not_theirs(database: Database, seed: int) 
             watch = Watch(running)
             async with watch.open({role: {"snapshot": 100} for role in watch.people}):
                 await grow(garden, plants, 4)
+            await watch.ask()
             for emptied in (False, True):
                 back = {role: person.back for role, person in watch.people.items()}
                 await grow(garden, plants, 1)
                 await running.settle()
                 if emptied:
                     running.daemon.services.hub._ring.clear()
+                await watch.ask()
                 wishes = {role: {"since": since, "views": views} for role, (since, views) in back.items()}
                 async with watch.open(wishes):
                     await grow(garden, plants, 1)
     for role, person in watch.people.items():
         assert plants.find(role, person.frames) == []
+        assert plants.find(role, person.answers) == []
     assert plants.find("nobody", [logs, generate_latest().decode()]) == []
     resumed = [each["channels"]["transactions"]["resumed"] for each in watch.people["staff"].of("subscribed")]
     assert resumed == [False, True, True]
@@ -186,6 +206,7 @@ async def test_nobody_is_sent_what_is_not_theirs(database: Database, seed: int) 
     assert bare | common <= plants.seen("superuser", watch.people["superuser"].frames)
     for role in ("staff", "auditor", "north", "south"):
         assert common <= plants.seen(role, watch.people[role].frames), role
+        assert common <= plants.seen(role, watch.people[role].answers), role
         assert watch.people[role].of("transaction_update")
     assert watch.people["no school"].of("transaction_update") == []
     for role in ("north", "south", "no school", "auditor", "staff"):
