@@ -1,5 +1,5 @@
-# Everything a developer does, by one word each. A bare machine needs make and Python 3.11 or newer, and Chromium for
-# the tests of the dashboard, no more.
+# Everything a developer does, by one word each. A bare machine needs make and Python 3.11 or newer, and Chromium,
+# Firefox and WebKit for the tests of the dashboard, no more.
 
 VENV   := .venv
 BIN    := $(VENV)/bin

@@ -9,6 +9,7 @@ import playwright.async_api
 import pytest
 import pytest_asyncio
 
+from tests.support.acceptance import Stage
 from tests.support.browser import Browser
 from tests.support.chromium import chromium_browser
 from tests.support.dashboard import Dashboard, watching
@@ -16,6 +17,7 @@ from tests.support.database import Database, new_database
 from tests.support.django_site import Site, site_on
 from tests.support.live_page import Tabs, tabs
 from tests.support.relay import RunningRelay, running_relay, settings_for
+from tests.support.second_relay import SecondRelay
 from tests.support.server import Server
 from tests.support.stripe import Stripe
 
@@ -93,3 +95,29 @@ async def browser(chromium: playwright.async_api.Browser, served: RunningRelay) 
     """A browser on the dashboard."""
     async with tabs(chromium, served) as dashboard:
         yield dashboard
+
+
+@pytest.fixture(scope="package")
+def second(site: Site, tmp_path_factory: pytest.TempPathFactory) -> SecondRelay:
+    """A relay that speaks TLS and may be stopped, beside the site's own; not running yet."""
+    return SecondRelay(site, tmp_path_factory.mktemp("second"))
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
+async def stage(
+    chromium: playwright.async_api.Browser,
+    site: Site,
+    second: SecondRelay,
+    student: Browser,
+    administrator: Browser,
+) -> AsyncIterator[Stage]:
+    """The site with some payments, and an administrator who has signed in."""
+    stage = Stage(chromium, site, second, site.database(), student, administrator)
+    async with stage.person(cookies={}) as person:
+        await person.sign_in("admin@example.org")
+        stage.cookies = await person.context.storage_state()
+    for _ in range(3):
+        stage.pay()
+    stage.buy()
+    yield stage
+    await stage.rows.close()
