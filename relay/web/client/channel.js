@@ -165,7 +165,7 @@ export class Channel {
       this.numbers = true;
       const { channel, type, timestamp, as_of: asOf, complete, data } = message;
       this.call("onNumbers", { channel, type, timestamp, asOf, complete, data });
-      if (complete && this.flowing) this.become("live");
+      if (complete) this.become("live");
     } else if (this.isNew(message.id)) {
       this.call("onEvent", eventOf(message));
     }

@@ -156,14 +156,15 @@ export class Channels {
       case "snapshot":
         return channel && channel.snapshotOf(message);
       case "withheld":
-        return channel && channel.withheld(message);
+        return channel && channel.flowing && channel.withheld(message);
       case "recount":
         if (channel) channel.recount(message.reason);
         return this.changed();
       case "error":
         return this.refused(message, asked);
       default:
-        if (channel && message.data) channel.data(message);
+        // What still comes of a subscription that was let go of is nobody's.
+        if (channel && channel.flowing && message.data) channel.data(message);
         if (message.complete) this.changed();
     }
   }

@@ -3,7 +3,7 @@
 import { addresses } from "./address.js";
 import { Attempts } from "./attempts.js";
 import { Channels } from "./channels.js";
-import { told } from "./errors.js";
+import { RelayError, told } from "./errors.js";
 import { logger, summary } from "./log.js";
 import { openPolling } from "./polling.js";
 import { pulse } from "./pulse.js";
@@ -15,6 +15,9 @@ import { watchWaking } from "./wake.js";
 
 /** A fresh token that could not be had is asked for again this soon. */
 const REFRESH_AGAIN_MS = 5000;
+
+/** A poll that brought nothing for longer than it may take went to sleep with the device. */
+const POLL_MS = 30000;
 
 const nothing = () => {};
 
@@ -76,6 +79,7 @@ export class Client {
     // A pause that the relay asked for holds for whoever wakes up, too.
     if (!session) Date.now() >= this.attempts.notBefore && this.begin();
     else if (session.pulse) session.pulse.probe();
+    else if (session.ready && Date.now() - this.standing.facts.heardAt > POLL_MS) this.lost(session, new RelayError("silent", "the poll did not survive"));
   }
 
   /** The page is put away, perhaps to be taken out again as it was. */
@@ -168,11 +172,14 @@ export class Client {
     error = fault || error;
     this.log(`lost ${session.kind}: ${error.code} ${error.message}`);
     this.drop();
-    if (error !== fault) this.standing.tell("error", error);
     const delay = this.attempts.after(session, error);
-    if (delay === undefined) return this.end("signed-out", error);
-    this.cancelRetry = later(delay, () => this.begin());
-    this.fact({ error, retryAt: Date.now() + delay });
+    if (delay === undefined) {
+      this.end("signed-out", error);
+    } else {
+      this.cancelRetry = later(delay, () => this.begin());
+      this.fact({ error, retryAt: Date.now() + delay });
+    }
+    if (error !== fault) this.standing.tell("error", error);
   }
 
   /** Let go of the connection without a word to anybody. */

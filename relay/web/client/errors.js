@@ -1,7 +1,7 @@
 /** What can go wrong, in one shape: a code, whether the client goes on by itself, and what a person can do. */
 
 const SIGN_IN = /^(token_|no_token|subject_changed)/;
-const OPERATOR = /^(forbidden|origin_refused|not_found|method_not_allowed|upgrade_required|uri_too_long|headers_too_large|internal|unsupported)$/;
+const OPERATOR = /^(forbidden|origin_refused|not_found|upgrade_required|internal)$/;
 
 /** @param {string} code @param {boolean} retryable */
 function adviceFor(code, retryable) {
