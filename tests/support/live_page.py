@@ -111,6 +111,7 @@ async def tabs(
     dashboard = Tabs(context, base or relay.http)
     try:
         yield dashboard
-        assert [fault for page in dashboard.pages for fault in page.faults] == []
+        faults = {fault for page in dashboard.pages for fault in page.faults}
+        assert not faults, "\n".join(sorted(faults))
     finally:
         await context.close()

@@ -47,7 +47,7 @@ const webhooks = new Webhooks({ mark: () => mark("webhooks"), now });
 const spike = new SpikeBanner({ verdict: () => ledger.failures.verdict(now()), look: () => show({ status: "failed", q: "" }), announce });
 const detail = new Detail({ find, related, history: ledger.history, began: () => ledger.history.began });
 
-/** Channels that this page shows: what to do once the token is known to grant them, and the parts of the page they fill. */
+/** Channels that this page shows: how to begin, and the parts of the page they fill. */
 const CHANNELS = {
   transactions: { parts: ["payments", "stuck"], begin: () => (ledger.attach(client), payments.attach(client)) },
   metrics: { parts: ["metrics", "trend"], begin: () => (numbers = liveNumbers(client, "metrics", counted)) },
@@ -56,8 +56,6 @@ const CHANNELS = {
   webhooks: { parts: ["webhooks"], begin: () => webhooks.attachEvents(client, ledger.note) },
   webhook_status: { parts: ["webhooks"], begin: () => webhooks.setHealth(liveNumbers(client, "webhook_status", () => mark("webhooks"))) },
 };
-const begun = new Set();
-
 const session = new Session();
 const trouble = new Trouble({ notices, session, giveToken: () => signIn.offer("") });
 const signIn = new SignIn((token) => {
@@ -75,17 +73,15 @@ function counted(latest) {
 
 function start() {
   client = connect({ url: relay(), token: session.get, onStatus: changed, onError: trouble.error });
+  // All of them, though the token may not grant all: only the answer tells which, and by long polling there is none
+  // without a question.
+  for (const { begin } of Object.values(CHANNELS)) begin();
   changed(client.status);
 }
 
 function changed(status) {
   freshness.hear(status.asOf, status.heardAt ?? Date.now());
   bar.set(status);
-  for (const name of status.channels) {
-    if (begun.has(name) || !CHANNELS[name]) continue;
-    begun.add(name);
-    CHANNELS[name].begin();
-  }
   if (status.subject) arrange(status.channels);
   signIn.status(status);
   trouble.status(status);
