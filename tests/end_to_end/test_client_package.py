@@ -53,7 +53,7 @@ async def test_the_client_does_the_same_on_a_phone(native: Path, tmp_path: Path)
     """The bundle for React Native passes the same suite without a window, `URL`, or timers over a minute; sockets close
     without a code. It compiles to Hermes bytecode."""
     environment = {**os.environ, "CLIENT": str(native), "CLIENT_LIST": str(native)}
-    suites = ("connection.test.mjs", "list.test.mjs", "native.test.mjs")
+    suites = ("connection.test.mjs", "list.test.mjs", "phone.mjs")
     await run_node("--import", "./bare.mjs", "--test", *suites, environment=environment)
     text = native.read_text()
     assert "import.meta" not in text

@@ -136,7 +136,11 @@ async def test_no_event_is_lost_or_repeated_on_the_way_between_websocket_and_pol
     """While WebSocket comes and goes and the network is cut, a client that polls in between gets each event once."""
     dice = random.Random(3)
     user = await student(database)
-    options: dict[str, Any] = {"connectTimeoutMs": 2000, "wayBackMs": 150, "backoff": {"initialMs": 10, "maxMs": 50}}
+    options: dict[str, Any] = {
+        "connectTimeoutMs": 2000,
+        "wayBackMs": 150,
+        "backoff": {"initialMs": 10, "maxMs": 50},
+    }
     async with (
         running_relay(settings_for(database.daemon_dsn, limits=UNLIMITED)) as running,
         TcpProxy.before(running.url) as proxy,
