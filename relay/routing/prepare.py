@@ -25,7 +25,7 @@ from relay.routing.causality import in_causal_order
 from relay.routing.channel import Channel, Lookup
 from relay.routing.coalesce import RowChange, fold, row_changes
 from relay.routing.event import Fault, Prepared, PreparedEvent, PreparedRows, ScopeChange, Truncation
-from relay.routing.lookups import LookupCache, LookupId, results
+from relay.routing.lookups import LookupCache, LookupId, key_text, results
 from relay.routing.rows import LOOKUP_FAILED
 from relay.routing.staleness import keys_touched, moves_scope, together, touches, values_touched
 
@@ -155,6 +155,10 @@ class Preparer:
         """Updates of rows that did not change themselves; and channels of which any row may have changed so."""
         told: list[tuple[Assembler, list[RowChange]]] = []
         unknown: list[Truncation] = []
+        new: dict[str, list[Mapping[str, Any]]] = {}
+        for change in changes:
+            if change.op == "insert" and change.key is not None:
+                new.setdefault(change.source, []).append(change.key)
         for each in announcements(self._readers, changes):
             assembler = self._assemblers[each.lookup.channel]
             channel = assembler.channel
@@ -169,7 +173,9 @@ class Preparer:
                 except DatabaseError:
                     unknown.append(Truncation(channel.name, each.change.xid))
                 else:
-                    told.append((assembler, each.updates(channel, images)))
+                    told.append(
+                        (assembler, each.updates(channel, _without(images, new.get(channel.source, ()))))
+                    )
         return told, tuple(unknown)
 
     def _flows(self, changes: Sequence[Change]) -> list[tuple[Assembler, list[RowChange]]]:
@@ -221,3 +227,12 @@ class Preparer:
                 self._cache.store(lookup.id, version, found)
             known.learn(lookup, found)
         return known, faults
+
+
+def _without(
+    images: Iterable[Mapping[str, Any]], keys: Sequence[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """``images`` but for the rows of ``keys``: who is told that a row is new is told all that is known of it."""
+    columns = sorted(keys[0]) if keys else []
+    known = {tuple(key_text(key[column]) for column in columns) for key in keys}
+    return [image for image in images if tuple(key_text(image[column]) for column in columns) not in known]

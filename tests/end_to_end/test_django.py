@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -39,7 +40,10 @@ async def test_a_checkout_is_one_new_payment_that_is_pending(student: Browser, d
         "amount": "149.00",
         "currency": "eur",
         "status": "pending",
+        "status_display": "Pending",
         "transaction_type": "package",
+        "failure_reason": None,
+        "risk_score": None,
         "expires_at": None,
         "metadata": {"plan_name": "Ten lessons"},
     }
@@ -83,7 +87,9 @@ async def test_a_partial_refund_keeps_the_status(
     assert told([frame]) == [("updated", "succeeded", None)]
     assert set(frame["data"]["changed"]) == {"metadata", "updated_at"}
     assert frame["data"]["transaction"]["metadata"] == {"plan_name": "One month", "refunded_amount": "9.90"}
-    assert "re_" not in str(frame)  # the ids of refunds are in the column, and not among the listed keys
+    assert not re.search(
+        r"\bre_", str(frame)
+    )  # the ids of refunds are in the column, and not among the listed keys
     assert stripe.deliver(stripe.about(bought, "charge.refunded", amount_refunded=990)).status == 200
     assert await dashboard.news("transaction_update") == []
     assert stripe.deliver(stripe.about(bought, "charge.refunded", amount_refunded=5990)).status == 200
@@ -106,4 +112,6 @@ async def test_a_bulk_action_is_one_message_for_each_row(
         frames = await dashboard.news("transaction_update")
         assert told(frames) == [("status_changed", status, previous)] * 3
         assert {int(frame["data"]["transaction"]["id"]) for frame in frames} == set(bought)
-        assert [frame["data"]["changed"] for frame in frames] == [["status"]] * 3  # not even updated_at
+        assert [frame["data"]["changed"] for frame in frames] == [
+            ["status", "status_display"]
+        ] * 3  # not even updated_at

@@ -61,9 +61,15 @@ CHANGES = {
 }  # fmt: skip
 ADAPTED = {
     "relay.toml": {
-        'expires_at        = { column = "expires_at", type = "timestamp" }': 'coupon = { column = "coupon" }',
-        '{ column = "error_message" }': '{ column = "failure_message" }',
-        'error_message = "error_message"': 'error_message = "failure_message"',
+        'expires_at = { column = "expires_at", type = "timestamp" }': 'coupon = { column = "coupon" }',
+        "# --- who may see it": """
+[channels.webhooks.fields]
+error_message = { column = "failure_message", blank = false }
+
+[aggregates.webhook_status.webhooks]
+error_message = "failure_message"
+
+# --- who may see it""",
     },
 }
 
@@ -123,7 +129,7 @@ async def test_a_migration_that_watches_anew_leaves_no_drift(site_by_migration: 
     config = (site.directory / "relay.toml").read_text()
     site.manage("migrate", "--verbosity", "0")
     (site.directory / "finances" / "migrations" / "0002_no_expiry.py").write_text(WITHOUT_DRIFT)
-    edit(site, {"relay.toml": {'expires_at        = { column = "expires_at", type = "timestamp" }': ""}})
+    edit(site, {"relay.toml": {'expires_at = { column = "expires_at", type = "timestamp" }': ""}})
     site.manage("migrate", "--verbosity", "0")
     assert site.relay("status").returncode == 0
     assert site.relay("install").stdout.endswith("nothing to do\n")

@@ -55,6 +55,48 @@ async def test_a_link_that_comes_later_updates_its_alert(database: Database, run
         assert sorted(updated["data"]["changed"]) == ["amount", "payment_intent_id"]
 
 
+async def test_an_alert_and_its_link_in_one_transaction_are_one_message(
+    database: Database, running: RunningRelay
+) -> None:
+    """Where both are committed at once ``created`` has the payment already, and nothing is told twice."""
+    payment = await pay(database, await student(database), "99.50")
+    await running.settle()
+    async with connected(running.url, running.token()) as client:
+        await subscribed(client, "fraud_alerts")
+        await database.execute("BEGIN")
+        number = await alert(database, None)
+        await link(database, number, payment)
+        await database.execute("COMMIT")
+        other = await alert(database, None)
+        told = [(await client.take("fraud_alert"))["data"] for _ in range(2)]
+        assert [(data["action"], data["alert"]["id"]) for data in told] == [
+            ("created", str(number)),
+            ("created", str(other)),
+        ]
+        assert [data["alert"]["amount"] for data in told] == ["99.50", None]
+
+
+async def test_a_score_comes_with_the_link_to_its_payment(database: Database, running: RunningRelay) -> None:
+    """The highest score of a payment's alerts is the payment's; a new link is told as an update of the payment."""
+    payment = await pay(database, await student(database), "99.50")
+    await running.settle()
+    async with connected(running.url, running.token()) as client:
+        await subscribed(client, "transactions")
+        for score, shown in ((30, 30), (80, 80), (50, 80)):
+            number = await alert(database, None)
+            await database.execute(
+                "UPDATE finances_fraudalert SET risk_score = %s WHERE id = %s", score, number
+            )
+            await link(database, number, payment)
+            if score == shown:
+                told = (await client.take("transaction_update"))["data"]
+                assert (told["action"], told["changed"]) == ("updated", ["risk_score"])
+                assert told["transaction"]["risk_score"] == shown
+        await database.execute("DELETE FROM finances_fraudalert_related_transactions")
+        told = (await client.take("transaction_update"))["data"]
+        assert told["transaction"]["risk_score"] is None
+
+
 async def test_a_link_to_an_alert_nobody_has_looked_up_is_told_whole(
     database: Database, running: RunningRelay
 ) -> None:

@@ -34,6 +34,7 @@ const announce = (words) => text($("announce"), words);
 const open = (channel) => (row) => detail.open(channel, row);
 let client = null;
 let numbers = null;
+let granted = null;
 
 const ledger = new Ledger({ now, mark });
 const notices = new Notices(() => mark("notices"));
@@ -82,7 +83,7 @@ function start() {
 function changed(status) {
   freshness.hear(status.asOf, status.heardAt ?? Date.now());
   bar.set(status);
-  if (status.subject) arrange(status.channels);
+  if (status.subject && status.channels !== granted) arrange((granted = status.channels));
   signIn.status(status);
   trouble.status(status);
   text($("about"), status.subject ? `Signed in as ${status.subject}. Times are ${Intl.DateTimeFormat().resolvedOptions().timeZone || "local"}; ages go by the clock of the database.` : "");
@@ -91,8 +92,8 @@ function changed(status) {
 }
 
 /** Show the parts whose channels are granted, and only those. */
-function arrange(granted) {
-  const shown = new Set(granted.flatMap((name) => CHANNELS[name]?.parts ?? []));
+function arrange(channels) {
+  const shown = new Set(channels.flatMap((name) => CHANNELS[name]?.parts ?? []));
   for (const part of new Set(Object.values(CHANNELS).flatMap(({ parts }) => parts))) toggle($(part), shown.has(part));
   const side = ["disputes", "fraud", "stuck", "webhooks"].some((part) => shown.has(part));
   toggle($("side"), side);

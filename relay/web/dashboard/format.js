@@ -7,19 +7,27 @@ export function money(amount, currency = "eur", { cents = true, locale = undefin
   const value = Number(amount);
   if (amount === undefined || amount === null || amount === "" || !Number.isFinite(value)) return "–";
   try {
-    return new Intl.NumberFormat(locale, { style: "currency", currency: currency.toUpperCase(), ...(cents ? {} : { maximumFractionDigits: 0 }) }).format(value);
+    return numbers(locale, { style: "currency", currency: currency.toUpperCase(), ...(cents ? {} : { maximumFractionDigits: 0 }) }).format(value);
   } catch {
     return `${value.toFixed(2)} ${currency}`; // a currency that Intl does not know
   }
 }
 
+// Making a formatter costs a hundred times what using it does.
+const formatters = new Map();
+function numbers(locale, options = {}) {
+  const name = `${locale} ${JSON.stringify(options)}`;
+  if (!formatters.has(name)) formatters.set(name, new Intl.NumberFormat(locale, options));
+  return formatters.get(name);
+}
+
 /** Short money for axes and small places: 12.3K. */
 export function compact(value, locale = undefined) {
-  return new Intl.NumberFormat(locale, { notation: "compact", maximumFractionDigits: 1 }).format(value);
+  return numbers(locale, { notation: "compact", maximumFractionDigits: 1 }).format(value);
 }
 
 export const integer = (value, locale = undefined) =>
-  value === undefined || value === null ? "–" : new Intl.NumberFormat(locale).format(value);
+  value === undefined || value === null ? "–" : numbers(locale).format(value);
 
 export function percent(value, digits = 1) {
   return value === undefined || value === null || !Number.isFinite(Number(value)) ? "–" : `${Number(value).toFixed(digits)}%`;
@@ -40,13 +48,16 @@ export function clock(moment, seconds = true) {
   return `${two(date.getHours())}:${two(date.getMinutes())}${seconds ? `:${two(date.getSeconds())}` : ""}`;
 }
 
+let days = null;
+
 /** The time of day, with the day in front of it unless that is today. */
 export function when(moment, now = Date.now(), locale = undefined) {
   const date = new Date(moment);
   if (!moment || Number.isNaN(date.getTime())) return "–";
-  if (date.toDateString() === new Date(now).toDateString()) return clock(date);
-  const day = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short" }).format(date);
-  return `${day}, ${clock(date, false)}`;
+  if (date.setHours(0, 0, 0, 0) === new Date(now).setHours(0, 0, 0, 0)) return clock(moment);
+  days ??= new Intl.DateTimeFormat(locale, { day: "numeric", month: "short" });
+  const day = days.format(date);
+  return `${day}, ${clock(moment, false)}`;
 }
 
 /** A length of time in its one or two largest units: "4 s", "12 min", "3 h 05 min", "2 d 4 h". */

@@ -1,6 +1,7 @@
 // When to paint: what changed is marked, and painted together, a few times a second, however many events came.
 
 const LEAST_MS = 200;
+const MOST_MS = 2000;
 const SHARE = 0.2; // of the time, at most, goes into painting: on a slow machine it paints less often, not everything late
 
 /** Parts of the page that can be marked as out of date, and a clock that marks those which show ages. */
@@ -37,7 +38,6 @@ export class Painter {
   }
 
   #paint() {
-    this.#waiting = false;
     const begin = performance.now();
     const names = [...this.#marked];
     this.#marked.clear();
@@ -48,8 +48,15 @@ export class Painter {
         console.error(`painting ${name} failed`, error); // one part that fails does not stop the others
       }
     }
-    this.#last = performance.now();
-    this.#pause = Math.max(LEAST_MS, (this.#last - begin) / SHARE);
-    if (this.#marked.size) this.#ask();
+    // A message comes after the frame: what the browser needs for layout and drawing counts, too.
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      this.#last = performance.now();
+      this.#pause = Math.min(MOST_MS, Math.max(LEAST_MS, (this.#last - begin) / SHARE));
+      this.#waiting = false;
+      if (this.#marked.size) this.#ask();
+    };
+    port2.postMessage(null);
   }
 }

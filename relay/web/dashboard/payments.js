@@ -34,11 +34,11 @@ export class Payments {
   }
 
   get #page() {
-    return NARROW.matches ? 12 : 100;
+    return NARROW.matches ? 12 : 50;
   }
 
   get #step() {
-    return NARROW.matches ? 25 : 100;
+    return NARROW.matches ? 25 : 50;
   }
 
   get currency() {

@@ -17,7 +17,8 @@ WATCHED = {
     "created_at",
     "finances_paymentdispute": "id stripe_dispute_id purchase_transaction_id amount currency reason status "
     "evidence_due_by is_responded created_at updated_at",
-    "finances_fraudalert": "id alert_id alert_type severity status risk_score description target_user_id created_at",
+    "finances_fraudalert": "id alert_id alert_type severity status risk_score description target_user_id "
+    "assigned_to_id investigated_at detection_data created_at",
     "finances_fraudalert_related_transactions": "id fraudalert_id purchasetransaction_id",
 }
 
