@@ -48,12 +48,10 @@ export class Tiles {
 }
 
 function build(tile) {
-  const parts = { label: h("span"), window: h("span"), value: h("dd", { class: "number" }), more: h("dd", { class: "more" }) };
+  const parts = { label: h("span"), window: h("span"), value: h("span", { class: "number" }), more: h("dd", { class: "more" }) };
   parts.flag = h("span", { class: "flag" }, sign("alert"), (parts.flagText = h("span")));
-  parts.moreText = h("span");
-  parts.more.append(parts.moreText, " ", parts.flag);
   parts.means = h("dd", { class: "means" });
-  const node = h("div", { class: "tile", data: { metric: tile.name } }, h("dt", {}, parts.label, parts.window), parts.value, parts.more, parts.means);
+  const node = h("div", { class: "tile", data: { metric: tile.name } }, h("dt", {}, parts.label, parts.window), h("dd", { class: "value" }, parts.value, parts.flag), parts.more, parts.means);
   node.parts = parts;
   return node;
 }
@@ -63,11 +61,11 @@ function update(node, tile) {
   text(parts.label, tile.label);
   text(parts.window, tile.window);
   text(parts.value, tile.value);
-  text(parts.moreText, tile.more);
+  text(parts.more, tile.more);
   text(parts.means, tile.means);
   text(parts.flagText, tile.flag ?? "");
   toggle(parts.flag, Boolean(tile.flag));
-  toggle(parts.more, Boolean(tile.more || tile.flag));
+  toggle(parts.more, Boolean(tile.more));
   if (tile.tone) node.dataset.tone = tile.tone;
   else delete node.dataset.tone;
 }

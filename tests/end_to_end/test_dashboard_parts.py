@@ -1,0 +1,37 @@
+"""What the dashboard thinks with, tested without a browser, and what it is made of."""
+
+from __future__ import annotations
+
+import re
+
+from relay.resources import web_directory
+from tests.support.javascript import run_node
+
+DASHBOARD = web_directory() / "dashboard"
+#: Node 20 reads these modules as what they are only when told to look.
+LOOK = "--experimental-detect-module"
+
+
+async def test_the_parts_that_decide_decide_rightly() -> None:
+    """Ages, failure spikes, histories, deadlines, filters, orders and tokens: the suite of the pure modules passes."""
+    printed = await run_node(LOOK, "--test", "dashboard.test.mjs")
+    assert re.search(r"^# pass [1-9]", printed, re.MULTILINE)
+
+
+def test_every_file_is_small_and_holds_one_idea() -> None:
+    """No file is longer than 300 lines, and each module says in its first line what it is."""
+    for file in sorted(DASHBOARD.iterdir()):
+        lines = file.read_text().splitlines()
+        assert len(lines) <= 300, file.name
+        if file.suffix in (".js", ".css"):
+            assert lines[0].startswith(("// ", "/* ")), file.name
+
+
+def test_nothing_is_fetched_from_elsewhere_and_nothing_is_written_as_markup() -> None:
+    """The page names no other host, and its code never turns data into HTML, so none can become a script."""
+    for file in sorted(DASHBOARD.iterdir()):
+        text = file.read_text().replace("http://www.w3.org/2000/svg", "")
+        assert not re.search(r"https?://|//cdn", text), file.name
+        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", text), (
+            file.name
+        )
