@@ -1,20 +1,33 @@
-"""The rows of the preset ``payments``, as declared types: what dashboards of payments can rely on.
+"""The rows and messages of the preset ``payments``, as declared types: what dashboards of payments can rely on.
 
 The relay builds rows from the mapping in relay/presets/payments.toml; these models say what comes of it, for people who
-write clients and for tests, which hold the mapping and every row that is sent against them. Amounts are exact decimals
-as text. Under a policy's mask a field is other text, or missing.
+write clients and for tests, which hold the mapping and what is sent against them. Amounts are exact decimals as text.
+Under a policy's mask a field is other text, or missing: the models are of what is shown without one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from relay.messages.frames import Moment
+from relay.messages.frames import Frame, Moment
 
-__all__ = ["PAYMENT_ROWS", "Dispute", "FraudAlert", "PaymentRow", "Transaction", "WebhookEvent"]
+__all__ = [
+    "PAYMENT_MESSAGES",
+    "PAYMENT_ROWS",
+    "Dispute",
+    "DisputeUpdate",
+    "FraudAlert",
+    "FraudAlertChange",
+    "PaymentMessage",
+    "PaymentRow",
+    "Transaction",
+    "TransactionUpdate",
+    "WebhookEvent",
+    "WebhookEventChange",
+]
 
 #: An exact number as text, never a float.
 Amount = Annotated[str, Field(pattern=r"^-?\d+(\.\d+)?$")]
@@ -100,4 +113,87 @@ PAYMENT_ROWS: Mapping[str, type[PaymentRow]] = {
     "webhooks": WebhookEvent,
     "fraud_alerts": FraudAlert,
     "disputes": Dispute,
+}
+
+
+class _Change(BaseModel):
+    """What happened to a row. A row that has gone, or may not be seen any more, is a :class:`PaymentRow`: its id."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    changed: Sequence[str] | None = None
+    previous_status: str | None = None
+
+
+class TransactionData(_Change):
+    """What ``transaction_update`` holds."""
+
+    action: Literal["created", "updated", "status_changed", "deleted"]
+    transaction: Transaction | PaymentRow
+
+
+class WebhookEventData(_Change):
+    """What ``webhook_event`` holds."""
+
+    action: Literal["created", "updated", "status_changed", "deleted"]
+    event: WebhookEvent | PaymentRow
+
+
+class FraudAlertData(_Change):
+    """What ``fraud_alert`` holds."""
+
+    action: Literal["created", "updated", "resolved", "deleted"]
+    alert: FraudAlert | PaymentRow
+
+
+class DisputeData(_Change):
+    """What ``dispute_update`` holds."""
+
+    action: Literal["created", "updated", "evidence_required", "resolved", "deleted"]
+    dispute: Dispute | PaymentRow
+
+
+class PaymentMessage(Frame):
+    """One change of one row; ``id`` is the event's."""
+
+    channel: str
+    id: str
+    timestamp: Moment
+    membership: Literal["entered", "left"] | None = None
+
+
+class TransactionUpdate(PaymentMessage):
+    """A payment was begun, has changed, or is gone."""
+
+    type: Literal["transaction_update"] = "transaction_update"
+    data: TransactionData
+
+
+class WebhookEventChange(PaymentMessage):
+    """An event of Stripe came in, or got further."""
+
+    type: Literal["webhook_event"] = "webhook_event"
+    data: WebhookEventData
+
+
+class FraudAlertChange(PaymentMessage):
+    """Something looks like fraud, was looked into, or settled."""
+
+    type: Literal["fraud_alert"] = "fraud_alert"
+    data: FraudAlertData
+
+
+class DisputeUpdate(PaymentMessage):
+    """A dispute was opened, wants evidence, or was decided."""
+
+    type: Literal["dispute_update"] = "dispute_update"
+    data: DisputeData
+
+
+#: By the type of the message.
+PAYMENT_MESSAGES: Mapping[str, type[PaymentMessage]] = {
+    "transaction_update": TransactionUpdate,
+    "webhook_event": WebhookEventChange,
+    "fraud_alert": FraudAlertChange,
+    "dispute_update": DisputeUpdate,
 }

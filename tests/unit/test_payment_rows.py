@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
 from relay.config import ChannelSettings
-from relay.messages.payments import PAYMENT_ROWS
-from relay.messages.schema import Schema, row_schema
+from relay.messages.payments import PAYMENT_MESSAGES, PAYMENT_ROWS
+from relay.messages.schema import Schema, json_schema, pascal, row_schema
 from tests.support.relay import settings_for
 
 CHANNELS = settings_for("dbname=x").channels
@@ -91,6 +92,21 @@ def test_the_mapping_gives_the_declared_row(name: str) -> None:
     for field, schema in mapped["properties"].items():
         assert kinds(schema) == kinds(declared["properties"][field]), field
         assert schema.get("const") == declared["properties"][field].get("const"), field
+
+
+@pytest.mark.parametrize("name", PAYMENT_ROWS)
+def test_the_mapping_gives_the_declared_messages(name: str) -> None:
+    """The type, the key of the row, and the actions of each channel are those of its message."""
+    channel = CHANNELS[name]
+    definitions = json_schema({name: channel})["$defs"]
+    shown = definitions[f"{pascal(name)}Shown"]["properties"]["data"]["properties"]
+    data = PAYMENT_MESSAGES[channel.message].model_fields["data"].annotation
+    assert data is not None
+    declared: dict[str, Any] = TypeAdapter(data).json_schema()
+    assert set(shown) == set(declared["properties"])
+    assert {*shown["action"]["enum"], "deleted"} == set(declared["properties"]["action"]["enum"])
+    row = declared["properties"][channel.object]["anyOf"][0]["$ref"]
+    assert row == f"#/$defs/{PAYMENT_ROWS[name].__name__}"
 
 
 @pytest.mark.parametrize("name", PAGES)
