@@ -63,11 +63,11 @@ export class Detail {
     const shown = kind === "gap" ? { tone: "warn", sign: "spin" } : status ? meaning(status) : { tone: "quiet", sign: "dot" };
     const name = (each) => meaning(each).label;
     const what = {
-      begun: "Begun", created: status ? `Created as ${name(status).toLowerCase()}` : "Created",
+      begun: "Begun", found: status && name(status), created: status ? `Created as ${name(status).toLowerCase()}` : "Created",
       status_changed: name(status), evidence_required: "Evidence required", resolved: name(status), deleted: "Deleted",
       gap: "Synchronised anew", left: "Left this list",
     }[kind] ?? (previous && previous !== status ? name(status) : "Updated");
-    const why = kind === "gap" ? "Changes around this moment may be missing here." : [
+    const why = kind === "gap" ? "Changes around this moment may be missing here." : kind === "found" ? "already so when this page first saw it" : [
       previous && previous !== status ? `was ${name(previous).toLowerCase()}` : "",
       kind === "updated" && changed?.length ? changed.map((field) => words(field).toLowerCase()).join(", ") : "",
     ].filter(Boolean).join(" · ");

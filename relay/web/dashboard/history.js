@@ -41,7 +41,7 @@ export class History {
 
   /**
    * The life of a row for people, the earliest first: [{at, kind, status, previous, changed}], where `kind` is
-   * "begun" (known from the row itself), an action, "left", or "gap".
+   * "begun" and "found" (known from the row itself), an action, "left", or "gap".
    */
   tell(channel, row) {
     const steps = this.steps(channel, row.id).map((step) => ({
@@ -51,7 +51,9 @@ export class History {
     const told = steps.some((step) => step.kind === "created");
     if (row.created_at && !told) {
       const first = steps.find((step) => step.previous);
-      steps.unshift({ at: row.created_at, kind: "begun", status: first?.previous ?? (steps.length ? null : row.status) });
+      steps.unshift({ at: row.created_at, kind: "begun", status: first?.previous ?? null });
+      // Nothing was seen of how it came to be what it is.
+      if (!first) steps.splice(1, 0, { at: row.updated_at ?? row.created_at, kind: "found", status: row.status });
     }
     const [begin, end] = [steps[0]?.at, steps.at(-1)?.at];
     const inside = this.#gaps.filter((at) => begin && Date.parse(at) > Date.parse(begin) && Date.parse(at) < Date.parse(end));

@@ -3,7 +3,7 @@
 import { h, keyed, text, toggle } from "./dom.js";
 import { count } from "./format.js";
 
-const SHOWN = 6;
+const SHOWN = 5;
 
 /** A queue inside `section`. `build()` makes the button of an item, `update(button, item)` fills it. */
 export class Queue {
