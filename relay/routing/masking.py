@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from relay.config_masks import MaskName
 from relay.errors import ConfigError
 from relay.routing.channel import Channel
+from relay.routing.declared import Field
 from relay.routing.masks import accepts, key_mark, make_mask
 from relay.routing.projection import MaskedProjection, Projection
 
@@ -40,6 +41,11 @@ class Masker:
             here = {name: mask for name, mask in masks.items() if name in channel.visible}
             for name, mask in here.items():
                 self._check(spot, channel, name, mask)
+                if (bare := _same_shown(channel, name, here)) is not None:
+                    raise ConfigError(
+                        f"{spot} masks {name}, and {bare} of channel {channel.name} shows the same value bare; mask "
+                        f"{bare}, too"
+                    )
             if here:
                 found[channel.name] = self._projection(channel, here)
         return found
@@ -65,3 +71,19 @@ class Masker:
         masks = {name: make_mask(mask, self._hash_key) for name, mask in names.items()}
         made = MaskedProjection(channel.visible, channel.projection.status, masks, names, self._mark)
         return self._made.setdefault((channel.name, made.canonical), made)
+
+
+def _same_shown(channel: Channel, name: str, masked: Collection[str]) -> str | None:
+    """A field that shows what ``name`` does, under another name or in other words, and is not ``masked``."""
+    origin = _origin(channel.fields[name])
+    same = [
+        each for each in channel.visible if each not in masked and _origin(channel.fields[each]) == origin
+    ]
+    return same[0] if same and origin else None
+
+
+def _origin(field: Field) -> tuple[str, ...]:
+    # Of an object two fields may well show different parts.
+    if field.key or field.keys:
+        return ()
+    return (field.lookup, field.lookup_column) if field.lookup else (field.column,) if field.column else ()

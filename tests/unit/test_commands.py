@@ -178,6 +178,9 @@ def test_schema_prints_json_or_typescript(capsys: pytest.CaptureFixture[str]) ->
     """schema is one JSON document, or TypeScript, of all channels or of those that are named."""
     schema: dict[str, Any] = json.loads(run(capsys, "schema")[1])
     assert {"TransactionsChange", "WebhooksChange", "Checkpoint"} <= set(schema["$defs"])
+    schema = json.loads(run(capsys, "schema", "--compat")[1])
+    assert schema["title"] == "OldMessage"
+    assert {"Transactions", "Webhooks", "Metrics", "Error"} <= set(schema["$defs"])
     out = run(capsys, "schema", "--typescript", "disputes")[1]
     assert "export interface DisputesRow {" in out
     assert "Transactions" not in out

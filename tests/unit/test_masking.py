@@ -68,6 +68,29 @@ def test_a_mask_that_cannot_work_stops_the_start(mask: dict[str, str], said: str
     assert "\n" not in str(wrong.value)
 
 
+def test_what_is_masked_is_masked_under_every_name() -> None:
+    """Two fields of one column are masked together or not at all; parts of a JSON column are told apart."""
+    fields = {
+        "id": {"column": "id", "type": "string"},
+        "status": {"column": "status"},
+        "label": {"column": "status", "map": {"failed": "Failed"}},
+        "plan": {"column": "meta", "key": "plan", "type": "string"},
+        "meta": {"column": "meta", "keys": ["name"]},
+        "one": {"lookup": "tenant.school_ids", "type": "json"},
+        "two": {"lookup": "tenant.school_ids", "type": "json", "hidden": True},
+    }
+    channels = {"payments": channel(fields=fields)}
+
+    def masked(**mask: str) -> Grants | None:
+        declared = {"name": "p", "when": {}, "channels": ["*"], "mask": mask}
+        return compile_policies([PolicySettings.model_validate(declared)], channels, KEY).decide({})
+
+    for mask in ({"status": "drop"}, {"label": "redact"}):
+        with pytest.raises(ConfigError, match="of channel payments shows the same value bare; mask"):
+            masked(**mask)
+    assert masked(status="drop", label="redact", meta="redact", one="drop") is not None
+
+
 def test_hash_does_not_start_without_its_key() -> None:
     """A keyless hash could be undone by trying values, so there is none."""
     with pytest.raises(ConfigError, match=r"masks email with hash, which needs a key; set masks\.hash_key"):
