@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from relay.resources import web_directory
 from tests.support.javascript import run_node
 
+DOCS = Path(__file__).parents[2] / "docs"
 DASHBOARD = web_directory() / "dashboard"
 #: Node 20 reads these modules as what they are only when told to look.
 LOOK = "--experimental-detect-module"
@@ -35,3 +37,10 @@ def test_nothing_is_fetched_from_elsewhere_and_nothing_is_written_as_markup() ->
         assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", text), (
             file.name
         )
+
+
+def test_the_pictures_of_the_documentation_are_there_and_small() -> None:
+    """docs/dashboard.md shows every picture of docs/pictures, and all of them are less than 300 kB."""
+    shown = set(re.findall(r"\(pictures/([a-z.-]+)\)", (DOCS / "dashboard.md").read_text()))
+    assert shown == {file.name for file in (DOCS / "pictures").iterdir()}
+    assert sum((DOCS / "pictures" / name).stat().st_size for name in shown) < 300_000

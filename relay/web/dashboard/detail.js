@@ -48,7 +48,7 @@ export class Detail {
 
   #header(row) {
     const large = row.amount ? money(row.amount, row.currency) : words(row.alert_type ?? row.reason ?? row.id);
-    const close = h("button", { type: "button", class: "plain close", onclick: () => this.dialog.close() }, "Close");
+    const close = h("button", { type: "button", class: "plain close", autofocus: true, onclick: () => this.dialog.close() }, "Close");
     return h("header", {}, h("h2", { id: "detail-title" }, `${TITLES[this.#channel] ?? words(this.#channel)} ${row.id}`), close,
       h("p", { class: "large" }, h("span", {}, large), badge(row.status)));
   }

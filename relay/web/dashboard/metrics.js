@@ -29,8 +29,8 @@ export function large(numbers, window, currency) {
       means: "All that were begun, whatever became of them.",
     },
     {
-      name: "average_transaction_value", label: "Average payment", window: "30 days", raw: numbers.average_transaction_value,
-      show: cash, more: "", means: "The mean of what was paid and not refunded.",
+      name: "average_transaction_value", label: "Average", window: "30 days", raw: numbers.average_transaction_value,
+      show: cash, more: "", means: "The mean payment, of those paid and not refunded.",
     },
   ]);
 }
