@@ -7,8 +7,7 @@ resync and no deletion; they prepend what is ``created`` and replace what is ``u
   first, who does takes the second. Webhook events are not repeated, for those lists do not look at ids;
 * a row that comes into sight does the same; a row that goes, by deletion or out of scope, is not mentioned;
 * what else a message of today says about a change is left out;
-* texts that those pages cut to pieces without a look are always texts: where there is no value, or a mask has taken it
-  away, they are empty.
+* what those pages take apart without a look is always there, empty where there is no value or a mask has taken it away.
 
 This file can go when the last of those pages has.
 """
@@ -20,7 +19,7 @@ from typing import Any
 
 from relay import jsontext
 
-__all__ = ["TYPES", "Dialect", "Shape", "actions", "texts"]
+__all__ = ["TYPES", "Dialect", "Shape", "actions", "always"]
 
 #: The types those pages know; ``error`` and ``goodbye`` they ignore, and people see them in the browser's tools.
 TYPES = (
@@ -39,9 +38,13 @@ _ACTIONS = {
     "dispute_update": ("evidence_required", "resolved"),
 }
 
-#: Types whose rows must have these texts.
-_TEXTS = ("payment_intent_id", "customer_email")
-_WITH_TEXTS = ("transaction_update", "fraud_alert", "dispute_update")
+#: What those pages take apart without a look, and what they are given where there is no value or a mask leaves none.
+_WHOSE = {"payment_intent_id": "", "customer_email": ""}
+_INSTEAD: Mapping[str, Mapping[str, Any]] = {
+    "transaction_update": {**_WHOSE, "metadata": {}},
+    "fraud_alert": {**_WHOSE, "amount": "0.00", "metadata": {}},
+    "dispute_update": _WHOSE,
+}
 
 #: Of a channel: the type of its messages, and the key of the row in their data.
 Shape = tuple[str, str]
@@ -52,9 +55,9 @@ def actions(type: str) -> tuple[str, ...]:
     return ("created", "updated", *_ACTIONS.get(type, ()))
 
 
-def texts(type: str) -> tuple[str, ...]:
-    """The fields that a row in a message of this type always has as text, empty where nothing may be shown."""
-    return _TEXTS if type in _WITH_TEXTS else ()
+def always(type: str) -> Mapping[str, Any]:
+    """The fields that a row in a message of this type always has, with what they are where there is nothing to show."""
+    return _INSTEAD.get(type, {})
 
 
 class Dialect:
@@ -110,5 +113,5 @@ def _appear(type: str, object: str, row: Any, at: str) -> Iterator[Mapping[str, 
 
 
 def _envelope(type: str, object: str, row: Any, action: str, at: str) -> Mapping[str, Any]:
-    row = {**row, **{name: "" for name in texts(type) if row.get(name) is None}}
+    row = {**row, **{name: instead for name, instead in always(type).items() if row.get(name) is None}}
     return {"type": type, "data": {object: row, "action": action}, "timestamp": at}

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from relay.config import AggregateSettings, ChannelSettings, PolicySettings
 from relay.messages import frames
 from relay.messages.aggregates import AGGREGATE_MESSAGES
-from relay.messages.compat import TYPES, actions, texts
+from relay.messages.compat import TYPES, actions, always
 from relay.messages.schema import DIALECT, Schema, frame_schema, masks_of, pascal, row_schema
 
 __all__ = ["compat_schema"]
@@ -28,11 +28,11 @@ def compat_schema(
         if channel.message in TYPES:
             stem = pascal(name)
             shown = row_schema(channel, masks_of(name, policies))
-            always = texts(channel.message)
-            shown["properties"] |= {text: {"type": "string"} for text in always}
-            shown["required"] = [
-                each for each in shown["properties"] if each in (*shown["required"], *always)
-            ]
+            for field, instead in always(channel.message).items():
+                absent = {"type": "string"} if isinstance(instead, str) else {"type": "object"}
+                shown["properties"][field] = _not_null(shown["properties"].get(field, absent))
+            needed = {*shown["required"], *always(channel.message)}
+            shown["required"] = [each for each in shown["properties"] if each in needed]
             definitions[f"{stem}Row"] = shown
             row: Schema = {"$ref": f"#/$defs/{stem}Row"}
             if channel.message != "webhook_event":
@@ -53,6 +53,11 @@ def compat_schema(
         "anyOf": [{"$ref": f"#/$defs/{name}"} for name in messages],
         "$defs": definitions,
     }
+
+
+def _not_null(schema: Schema) -> Schema:
+    options = [option for option in schema.get("anyOf", [schema]) if option != {"type": "null"}]
+    return options[0] if len(options) == 1 else {"anyOf": options}
 
 
 def _envelope(description: str, type: str, data: Schema) -> Schema:

@@ -39,7 +39,7 @@ def test_a_change_keeps_its_envelope_and_loses_the_rest() -> None:
     assert frame == {
         "type": "transaction_update",
         "data": {
-            "transaction": {"id": "7", "payment_intent_id": "", "customer_email": ""},
+            "transaction": {"id": "7", "payment_intent_id": "", "customer_email": "", "metadata": {}},
             "action": "status_changed",
         },
         "timestamp": AT,
@@ -127,9 +127,12 @@ def test_pages_that_send_nothing_are_subscribed_on_connect(path: str, channel: s
     assert request.channels == [channel]
 
 
-@pytest.mark.parametrize("row", [{"id": "7"}, {"id": "7", "payment_intent_id": None, "customer_email": None}])
-def test_texts_that_old_pages_cut_to_pieces_are_always_there(row: dict[str, Any]) -> None:
-    """Where there is no payment intent, or a mask has taken it away, old pages get an empty text: null crashes them."""
+@pytest.mark.parametrize(
+    "row", [{"id": "7"}, {"id": "7", "payment_intent_id": None, "customer_email": None, "metadata": None}]
+)
+def test_what_old_pages_take_apart_is_always_there(row: dict[str, Any]) -> None:
+    """Where there is no payment intent, or a mask has taken it away, old pages get an empty text: null crashes them. So
+    with metadata, and with the amount of an alert without a payment."""
     frame = change(membership="entered")
     frame["data"]["transaction"] = row
     snapshot = {"type": "snapshot", "channel": "fraud_alerts", "rows": [row], "truncated": False}
@@ -139,3 +142,5 @@ def test_texts_that_old_pages_cut_to_pieces_are_always_there(row: dict[str, Any]
     ]
     assert len(told) == 4
     assert all((each["payment_intent_id"], each["customer_email"]) == ("", "") for each in told)
+    assert all(each["metadata"] == {} for each in told)
+    assert [each.get("amount") for each in told] == [None, None, "0.00", "0.00"]
