@@ -16,6 +16,8 @@ import psycopg
 import pytest
 from websockets.asyncio.client import connect
 
+from tests.support.published import Published
+from tests.support.relay import settings_for
 from tests.support.waiting import eventually
 
 
@@ -64,11 +66,15 @@ async def test_one_line_tells_a_program_all_it_needs(temporary: Path) -> None:
 
         headers = {"Authorization": f"Bearer {line['token']}"}
         async with connect(line["ws"], additional_headers=headers, proxy=None) as socket:
-            await socket.send(json.dumps({"type": "subscribe", "channels": ["transactions"]}))
+            published = Published(settings_for("dbname=unused"))
             async with asyncio.timeout(60):
-                message: dict[str, Any] = {"type": ""}
+                message: dict[str, Any] = json.loads(await socket.recv())
+                everything = {"type": "subscribe", "channels": message["channels"], "snapshot": 100}
+                await socket.send(json.dumps(everything))
                 while message["type"] != "transaction_update":
+                    published.check(message)
                     message = json.loads(await socket.recv())
+            published.check(message)
         assert re.fullmatch(r"\d+\.\d\d", message["data"]["transaction"]["amount"])
         async with await psycopg.AsyncConnection.connect(line["dsn"]) as connection:
             cursor = await connection.execute("SELECT count(*) FROM finances_purchasetransaction")
