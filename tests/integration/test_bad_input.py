@@ -7,16 +7,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 from websockets.exceptions import InvalidStatus
 
-from relay.config import PolicySettings, Settings
-from relay.daemon import Daemon
-from relay.errors import ConfigError
+from relay.config import PolicySettings
 from tests.support.client import Client, connected
 from tests.support.database import Database
 from tests.support.payments import move, pay, student
-from tests.support.relay import ADMIN, OWNER, SECRET, running_relay, settings_for
+from tests.support.relay import ADMIN, OWNER, running_relay, settings_for
 
 #: The tables as somebody might have them who did not care: nothing is NOT NULL, and numbers have no bounds.
 CARELESS = """
@@ -229,65 +226,3 @@ async def test_policies_that_grant_nothing_let_nobody_in(
                     async with connected(base + path, token):
                         pass
                 assert refused.value.response.status_code == 403
-
-
-def _payments(**changes: Any) -> dict[str, Any]:
-    """The preset's payments with fields or look-ups over it, each a whole table."""
-    channel = settings_for("dbname=x").channels["transactions"].model_dump(exclude_none=True)
-    return {
-        "transactions": {**channel, **{part: {**channel[part], **more} for part, more in changes.items()}}
-    }
-
-
-WRONG: list[tuple[dict[str, Any], str]] = [
-    (
-        {"channels": {"transactions": {**_payments()["transactions"], "table": "public.nowhere"}}},
-        "public.nowhere",
-    ),
-    ({"channels": _payments(fields={"x": {"column": "colour"}})}, "colour"),
-    ({"channels": _payments(fields={"x": {"column": "metadata", "only": {"colour": ["red"]}}})}, "colour"),
-    ({"channels": _payments(fields={"x": {"lookup": "nobody.email"}})}, "nobody"),
-    ({"channels": _payments(fields={"x": {"lookup": "customer.colour"}})}, "colour"),
-    (
-        {
-            "channels": _payments(
-                lookups={
-                    "odd": {
-                        "key": "payer",
-                        "sql": "SELECT id FROM accounts_customuser WHERE id = ANY(%(keys)s)",
-                    }
-                }
-            )
-        },
-        "payer",
-    ),
-    (
-        {
-            "channels": _payments(
-                lookups={
-                    "odd": {
-                        "key": "id",
-                        "sql": "SELECT 1 WHERE 1 = ANY(%(keys)s)",
-                        "reads": {"public.x": ["y"]},
-                    }
-                }
-            )
-        },
-        "public.x",
-    ),
-    (
-        {"policies": [{"name": "p", "when": {}, "channels": ["disputes"], "where": {"status": "$claims"}}]},
-        r"$claims.name",
-    ),
-    ({"policies": [{"name": "p", "when": {}, "channels": ["refunds"]}]}, "refunds"),
-]
-
-
-async def test_a_mapping_that_names_what_is_not_there_does_not_start(database: Database) -> None:
-    """A table, column, look-up or claim that is missing or misspelled ends the start with one line that names it."""
-    for sections, named in WRONG:
-        settings = settings_for(database.daemon_dsn).model_dump(exclude_none=True)
-        settings["auth"]["secrets"] = [SECRET]
-        with pytest.raises((ConfigError, ValidationError)) as wrong:
-            await Daemon(Settings.model_validate({**settings, "policies": [], **sections})).run()
-        assert named in str(wrong.value)
