@@ -7,11 +7,15 @@ fast as the standard library's ``json``; ``json`` cannot write a Decimal as a nu
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
-__all__ = ["JSONError", "decode", "encode"]
+__all__ = ["DEEPEST", "JSONError", "decode", "encode"]
+
+#: Lists and objects inside each other. What is deeper could be read, and then neither be compared nor written where the
+#: stack happens to be a little longer: Python gives up at about a thousand calls, wherever it is.
+DEEPEST: Final = 500
 
 #: Raised by :func:`decode` for text that is not JSON.
 JSONError = msgspec.DecodeError
@@ -23,15 +27,40 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 def decode(text: str | bytes) -> Any:
     """Python values of one JSON text; numbers with a fraction or exponent become :class:`~decimal.Decimal`.
 
-    Raises :data:`JSONError`, also for lists and objects inside each other about a thousand times, and for exponents
+    Raises :data:`JSONError`, also for more than ``DEEPEST`` lists and objects inside each other, and for exponents
     outside of Decimal's range.
     """
     try:
-        return _decoder.decode(text)
+        value = _decoder.decode(text)
     except RecursionError:
         raise JSONError("nested too deeply") from None
     except ArithmeticError:
         raise JSONError("a number out of range") from None
+    if _brackets(text) > DEEPEST and _is_deep(value):
+        raise JSONError("nested too deeply")
+    return value
+
+
+def _brackets(text: str | bytes) -> int:
+    """How many lists and objects there are, or more: a quick count that answers for nearly every text."""
+    if isinstance(text, bytes):
+        return text.count(b"[") + text.count(b"{")
+    return text.count("[") + text.count("{")
+
+
+def _is_deep(value: Any) -> bool:
+    # Level by level, for to go down by calls is what cannot be done.
+    level = [value]
+    for _ in range(DEEPEST + 1):
+        level = [
+            item
+            for each in level
+            if isinstance(each, list | dict)
+            for item in (each.values() if isinstance(each, dict) else each)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def encode(value: Any) -> bytes:

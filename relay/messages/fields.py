@@ -88,7 +88,11 @@ def same_text(one: Any, other: Any) -> bool:
 def _utc(value: datetime) -> datetime:
     # "timestamp without time zone" carries no zone; UTC is what backends that use it mean, and what we document.
     # One zone for all, for moments in different zones compare ten times as slowly.
-    return value.astimezone(UTC) if value.tzinfo is not None else value.replace(tzinfo=UTC)
+    try:
+        return value.astimezone(UTC) if value.tzinfo is not None else value.replace(tzinfo=UTC)
+    except OverflowError:
+        # The end of the year 9999 in New York: "for ever" to whoever wrote it, and no moment that Python knows in UTC.
+        raise ValueError("out of range") from None
 
 
 def _representable(value: Decimal) -> Decimal:

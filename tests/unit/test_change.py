@@ -58,6 +58,7 @@ def test_a_row_that_lost_its_image_has_its_key() -> None:
         {"new": "[1]"},
         {"new": "1"},
         {"new": "{"},
+        {"new": '{"id": 1, "deep": ' + "[" * 600 + "1" + "]" * 600 + "}"},
         {"key": '"secret"'},
         {"new": None},
         {"old": None},

@@ -95,6 +95,8 @@ def test_a_column_is_shown_as_declared(declared: dict[str, Any], value: Any, sho
         ({"type": "decimal"}, "NaN"),
         ({"type": "decimal"}, "Infinity"),
         ({"type": "timestamp"}, "infinity"),
+        ({"type": "timestamp"}, "9999-12-31T23:59:59-05:00"),
+        ({"type": "timestamp"}, "0001-01-01T00:00:00+05:00"),
         ({"type": "boolean"}, "secret"),
         ({"keys": ["plan"]}, "secret"),
         ({"keys": ["plan"]}, ["secret"]),
