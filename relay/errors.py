@@ -10,7 +10,8 @@
     │   ├── PoolerInPath                      LISTEN is swallowed by a transaction pooler
     │   ├── SchemaMismatch                    schema relay is absent, older or newer than this version
     │   ├── ForeignOutbox                     the outbox belongs to another cluster or database
-    │   └── CaptureDegraded                   the capture side is down at the moment
+    │   ├── CaptureDegraded                   the capture side is down at the moment
+    │   └── LookUpRefused                     a look-up that fails for the values it was given
     ├── BadOutboxRow                          one outbox row that cannot be read
     ├── CursorInvalid                         a cursor that is no cursor
     ├── ResumeRefused                         a cursor that cannot be honoured; ``reason`` goes to the client
@@ -34,6 +35,7 @@ __all__ = [
     "DatabaseUnreachable",
     "FilterRefused",
     "ForeignOutbox",
+    "LookUpRefused",
     "MappingError",
     "NotPrimary",
     "Overloaded",
@@ -98,6 +100,10 @@ class ForeignOutbox(DatabaseError):
 
 class CaptureDegraded(DatabaseError):
     """The database cannot be read at the moment; the relay is trying again."""
+
+
+class LookUpRefused(DatabaseError):
+    """A look-up that fails for the values it was given (a key that is no number, say); for others it may well work."""
 
 
 class BadOutboxRow(RelayError):

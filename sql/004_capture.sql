@@ -43,8 +43,9 @@ BEGIN
   ELSIF relay.element_type(type) IS NULL THEN
     RETURN format('CASE WHEN %1$s IS DISTINCT FROM NULL THEN format(''%%s'', %1$s) END', value);
   ELSE
-    RETURN format('CASE WHEN %1$s IS NOT NULL THEN coalesce((SELECT jsonb_agg(CASE WHEN e IS DISTINCT FROM NULL'
-                  ' THEN format(''%%s'', e) END ORDER BY n) FROM unnest(%1$s) WITH ORDINALITY AS u(e, n)), ''[]'') END', value);
+    -- Not FROM unnest(...): there the parts of a composite element would become columns, and all but the first be lost.
+    RETURN format('CASE WHEN %1$s IS NOT NULL THEN coalesce((SELECT jsonb_agg(CASE WHEN u.e IS DISTINCT FROM NULL'
+                  ' THEN format(''%%s'', u.e) END) FROM (SELECT unnest(%1$s) AS e) AS u), ''[]'') END', value);
   END IF;
 END
 $function$;

@@ -11,8 +11,8 @@ from relay.capture import queries
 from relay.capture.literal import array_literal
 from relay.capture.session import Session, fault, first_line
 from relay.config import ChannelSettings
-from relay.errors import MappingError
-from relay.jsontext import decode
+from relay.errors import DatabaseError, LookUpRefused, MappingError
+from relay.jsontext import JSONError, decode
 
 __all__ = ["check", "look_up", "look_up_reverse"]
 
@@ -63,11 +63,16 @@ async def look_up(session: Session, statement: str, keys: Sequence[Any]) -> dict
     """Run ``statement`` with ``%(keys)s``; by its first column, the other columns of each row.
 
     Values come as the triggers capture them (numbers exact, uuids and timestamps as strings), so that a key from a
-    captured row finds its look-up. Raises DatabaseError, CaptureDegraded.
+    captured row finds its look-up. Raises LookUpRefused where one of the keys or of the answers is at fault;
+    DatabaseError, CaptureDegraded.
     """
     found: dict[Any, dict[str, Any]] = {}
     for row in await _run(session, statement, {"keys": array_literal(keys)}):
         key, *names = row
+        if isinstance(row[key], list | dict):
+            raise DatabaseError(
+                "a look-up failed: its first column, the key, is a list or an object; correct its sql"
+            )
         found[row[key]] = {name: row[name] for name in names}
     return found
 
@@ -92,6 +97,14 @@ async def _run(session: Session, statement: str, params: dict[str, str]) -> list
         except BaseException:
             await session.rollback()
             raise
+    except psycopg.DataError as error:
+        raise LookUpRefused(str(fault(error, "a look-up"))) from None
     except psycopg.Error as error:
         raise fault(error, "a look-up") from None
-    return [decode(text) for (text,) in rows]
+    try:
+        return [decode(text) for (text,) in rows]
+    except JSONError:
+        # A ``json`` value may hold half a character, or be nested without end. Not chained: it would quote the row.
+        raise LookUpRefused(
+            "a look-up failed: it gives a json value that cannot be read; cast that column to jsonb in its sql"
+        ) from None

@@ -52,7 +52,8 @@ SELECT set_config(name, value, false)
                ('default_transaction_deferrable', 'off'), ('statement_timeout', '0'), ('lock_timeout', '0'),
                ('idle_in_transaction_session_timeout', '0'), ('idle_session_timeout', %(idle)s), ('jit', 'off'),
                ('transaction_timeout', '0'), ('TimeZone', 'UTC'), ('DateStyle', 'ISO, YMD'),
-               ('IntervalStyle', 'postgres'), ('synchronous_commit', 'off'), ('plan_cache_mode', %(plans)s),
+               ('IntervalStyle', 'postgres'), ('bytea_output', 'hex'),
+               ('extra_float_digits', '1'), ('synchronous_commit', 'off'), ('plan_cache_mode', %(plans)s),
                ('enable_seqscan', %(scans)s), ('enable_sort', %(scans)s),
                ('enable_bitmapscan', %(scans)s),
                ('client_min_messages', 'warning')) AS wanted (name, value)
@@ -172,10 +173,29 @@ SELECT pg_current_snapshot()::text, now(),
 """
 
 # Types without their modifiers: a cast to numeric(10,2) would round what is compared. (With NULL in place of -1
-# format_type says "character", and a cast to that cuts everything off after the first one.)
+# format_type says "character", and a cast to that cuts everything off after the first one.) And the form in which the
+# triggers capture a value, see sql/004: a type that is not PostgreSQL's own, or an array of one, as its text.
 COLUMN_TYPES: Final = """
-SELECT a.attname::text, format_type(a.atttypid, -1), t.typcategory = 'S'
-  FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
+SELECT a.attname::text, format_type(a.atttypid, -1), t.typcategory = 'S',
+       CASE WHEN coalesce(item.base, whole.base) < 16384 THEN 'value'
+            WHEN item.base IS NULL THEN 'text' ELSE 'texts' END
+  FROM pg_catalog.pg_attribute AS a
+  JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
+ CROSS JOIN LATERAL (
+   WITH RECURSIVE u (oid, next) AS (
+     SELECT t.oid, CASE WHEN t.typtype = 'd' THEN t.typbasetype END
+      UNION ALL
+     SELECT y.oid, CASE WHEN y.typtype = 'd' THEN y.typbasetype END
+       FROM u JOIN pg_catalog.pg_type AS y ON y.oid = u.next)
+   SELECT u.oid AS base FROM u WHERE u.next IS NULL) AS whole
+  LEFT JOIN pg_catalog.pg_type AS b ON b.oid = whole.base AND b.typcategory = 'A' AND b.typelem <> 0
+  LEFT JOIN LATERAL (
+   WITH RECURSIVE u (oid, next) AS (
+     SELECT e.oid, CASE WHEN e.typtype = 'd' THEN e.typbasetype END FROM pg_catalog.pg_type AS e WHERE e.oid = b.typelem
+      UNION ALL
+     SELECT y.oid, CASE WHEN y.typtype = 'd' THEN y.typbasetype END
+       FROM u JOIN pg_catalog.pg_type AS y ON y.oid = u.next)
+   SELECT u.oid AS base FROM u WHERE u.next IS NULL) AS item ON true
  WHERE a.attrelid = to_regclass(%(table)s) AND a.attnum > 0 AND NOT a.attisdropped
 """
 

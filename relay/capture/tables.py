@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import psycopg
 from psycopg import sql
@@ -16,19 +16,28 @@ from relay.capture.session import Session
 from relay.errors import FilterRefused, MappingError
 from relay.jsontext import JSONError, decode
 
-__all__ = ["rows", "statement"]
+__all__ = ["ColumnType", "rows", "statement"]
 
 _COMPARISONS: Final = {"eq": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 _ORDERED: Final = frozenset({"gt", "gte", "lt", "lte"})
 _ORDER = re.compile(r"\s*(\w+)(?:\s+(asc|desc))?(?:\s+nulls\s+(first|last))?\s*", re.IGNORECASE)
 
 
+class ColumnType(NamedTuple):
+    """What a column's values are: the type's ``name``, whether it ``is_text``, and the ``form`` they are captured in:
+    value, text or texts."""
+
+    name: str
+    is_text: bool
+    form: str = "value"
+
+
 async def rows(session: Session, query: RowsQuery) -> tuple[tuple[dict[str, Any], ...], bool]:
     """Read them; call it inside a transaction. Raises MappingError, FilterRefused (a value that is none)."""
-    described = await session.fetch(queries.COLUMN_TYPES, {"table": _quoted(query.table)})
-    if not described:
+    found_types = await session.fetch(queries.COLUMN_TYPES, {"table": _quoted(query.table)})
+    if not found_types:
         raise MappingError(f"table {query.table} does not exist; correct its name in the configuration")
-    types = {name: (type_name, is_text) for name, type_name, is_text in described}
+    types = {name: ColumnType(*described) for name, *described in found_types}
     text, params = statement(query, types)
     try:
         found = await session.fetch(text.as_string(session.connection), params)
@@ -48,10 +57,8 @@ def _image(text: str) -> dict[str, Any]:
     return image
 
 
-def statement(
-    query: RowsQuery, types: Mapping[str, tuple[str, bool]]
-) -> tuple[sql.Composed, dict[str, str | int]]:
-    """The statement for ``query`` and its parameters. ``types``: by column, its type and whether that is a text.
+def statement(query: RowsQuery, types: Mapping[str, ColumnType]) -> tuple[sql.Composed, dict[str, str | int]]:
+    """The statement for ``query`` and its parameters. ``types``: by column.
 
     row_to_json and not to_jsonb: a ``json`` value that jsonb would refuse must not fail a whole snapshot.
     """
@@ -66,7 +73,7 @@ def statement(
     )
     return (
         text.format(
-            columns=sql.SQL(", ").join(sql.Identifier("t", column) for column in query.columns),
+            columns=sql.SQL(", ").join(_value(column, types[column].form) for column in query.columns),
             table=sql.Identifier(schema, name),
             where=sql.SQL(" WHERE ") + sql.SQL(" AND ").join(conditions) if conditions else sql.SQL(""),
             order=_order(query, types),
@@ -76,15 +83,30 @@ def statement(
     )
 
 
+def _value(column: str, form: str) -> sql.Composable:
+    # As sql/004 writes it: row_to_json alone would show what an hstore or a composite holds, and events its text.
+    value = sql.Identifier("t", column)
+    if form == "text":
+        shown = sql.SQL("CASE WHEN {0} IS DISTINCT FROM NULL THEN format('%%s', {0}) END").format(value)
+    elif form == "texts":
+        shown = sql.SQL(
+            "CASE WHEN {0} IS NOT NULL THEN coalesce((SELECT json_agg(CASE WHEN u.e IS DISTINCT FROM NULL"
+            " THEN format('%%s', u.e) END) FROM (SELECT unnest({0}) AS e) AS u), '[]') END"
+        ).format(value)
+    else:
+        return value
+    return shown + sql.SQL(" AS ") + sql.Identifier(column)
+
+
 def _condition(
-    condition: SqlCondition, types: Mapping[str, tuple[str, bool]], params: dict[str, str | int]
+    condition: SqlCondition, types: Mapping[str, ColumnType], params: dict[str, str | int]
 ) -> sql.Composable:
     column = sql.Identifier("t", condition.column)
     if condition.op == "is_null":
         return column + sql.SQL(" IS NULL")
     if condition.op == "not_null":
         return column + sql.SQL(" IS NOT NULL")
-    type_name, is_text = types[condition.column]
+    type_name, is_text, _ = types[condition.column]
     name = f"c{len(params)}"
     if condition.op == "in":
         params[name] = array_literal(condition.values)
@@ -102,7 +124,7 @@ def _condition(
     )
 
 
-def _order(query: RowsQuery, types: Mapping[str, tuple[str, bool]]) -> sql.Composable:
+def _order(query: RowsQuery, types: Mapping[str, ColumnType]) -> sql.Composable:
     if not query.order.strip():
         return sql.SQL("")
     return sql.SQL(" ORDER BY ") + sql.SQL(", ").join(
@@ -110,7 +132,7 @@ def _order(query: RowsQuery, types: Mapping[str, tuple[str, bool]]) -> sql.Compo
     )
 
 
-def _term(term: str, query: RowsQuery, types: Mapping[str, tuple[str, bool]]) -> sql.Composable:
+def _term(term: str, query: RowsQuery, types: Mapping[str, ColumnType]) -> sql.Composable:
     match = _ORDER.fullmatch(term)
     if match is None or match[1] not in types:
         raise MappingError(

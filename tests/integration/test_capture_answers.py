@@ -10,7 +10,14 @@ import pytest
 
 from relay.capture.batch import Batch
 from relay.capture.rows import RowsQuery, SqlCondition
-from relay.errors import CaptureDegraded, DatabaseError, FilterRefused, MappingError, Overloaded
+from relay.errors import (
+    CaptureDegraded,
+    DatabaseError,
+    FilterRefused,
+    LookUpRefused,
+    MappingError,
+    Overloaded,
+)
 from tests.support.capture import Watcher, capturing, make_table
 from tests.support.database import Database
 from tests.support.waiting import eventually
@@ -259,3 +266,47 @@ async def test_pruning_goes_through_the_errand_session(database: Database) -> No
         await database.execute("INSERT INTO a (v) VALUES ('x')")
         assert await seen.capture.prune() == 0
         assert len(await database.execute("SELECT FROM relay.event")) == 1
+
+
+async def test_a_look_up_that_gives_what_cannot_be_read_fails_alone(pay: Database) -> None:
+    """A json value with half a character, a key that is a list, or a key of another type is an error of the look-up."""
+    async with capturing(pay.daemon_dsn, PAY) as seen:
+        for sql, keys in (
+            ("SELECT id, '\"\\ud800\"'::json AS broken FROM pay WHERE id = ANY(%(keys)s)", [1]),
+            (
+                "SELECT id, (repeat('[', 600) || repeat(']', 600))::json AS deep FROM pay WHERE id = ANY(%(keys)s)",
+                [1],
+            ),
+            (LOOK_UP, [1, "seven"]),
+        ):
+            with pytest.raises(LookUpRefused, match="a look-up"):
+                await seen.capture.look_up(sql, keys)
+        with pytest.raises(DatabaseError, match="the key, is a list"):
+            await seen.capture.look_up("SELECT ARRAY[id], amount FROM pay WHERE id = ANY(%(keys)s)", [1])
+        assert set(await seen.capture.look_up(LOOK_UP, [1])) == {1}
+
+
+async def test_rows_look_as_the_triggers_captured_them(database: Database) -> None:
+    """A value of a type of the application has one form in events and in snapshots: the text it prints as."""
+    await database.execute(
+        "CREATE TYPE mood AS ENUM ('ok', 'so so'); CREATE TYPE pair AS (a int, b text); CREATE DOMAIN twin AS pair;"
+        " CREATE DOMAIN euro AS numeric(10, 2);"
+        " CREATE TABLE odd (id int PRIMARY KEY, m mood, ms mood[], p pair, ps pair[], t twin, e euro, es euro[],"
+        " none pair, nones pair[], empty pair[], span int4range, raw bytea, ratio float8)"
+    )
+    columns = ["m", "ms", "p", "ps", "t", "e", "es", "none", "nones", "empty", "span", "raw", "ratio"]
+    await database.execute("SELECT relay.watch('public.odd', %s)", columns)
+    await database.execute("GRANT USAGE ON TYPE mood, pair, twin, euro TO relay_reader")
+    name = (await database.execute("SELECT current_database()"))[0][0]
+    await database.execute(
+        f'ALTER DATABASE "{name}" SET bytea_output = \'escape\'; ALTER DATABASE "{name}" SET extra_float_digits = -15'
+    )
+    async with capturing(database.daemon_dsn, "public.odd") as seen:
+        await database.execute(
+            "INSERT INTO odd VALUES (1, 'so so', '{ok,NULL}', '(1,\"a b\")', ARRAY[(2, 'z')::pair, NULL], '(3,c)', 1.5,"
+            " '{2.5}', NULL, NULL, '{}', '[1,3)', '\\xdeadbeef', 0.1::float8 + 0.2::float8)"
+        )
+        await seen.caught_up(database)
+        (row,) = (await seen.capture.rows(RowsQuery("public.odd", ("id", *columns)))).rows
+        assert row == seen.changes[0].new
+        assert row["ps"] == ["(2,z)", None]

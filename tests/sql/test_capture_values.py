@@ -43,6 +43,7 @@ from tests.support.database import Database
         ("euro[]", "'{1.10}'", [decimal.Decimal("1.10")]),
         ("pair", "'(1,\"a b\")'", '(1,"a b")'),
         ("pair", "'(,)'", "(,)"),
+        ("pair[]", r"""'{"(2,z)","(1,\"a b\")",NULL}'""", ["(2,z)", '(1,"a b")', None]),
         ("char(3)", "'a'", "a  "),
         ('"char"', "'x'", "x"),
     ],

@@ -5,10 +5,14 @@ from __future__ import annotations
 import pytest
 
 from relay.capture.rows import RowsQuery, SqlCondition
-from relay.capture.tables import statement
+from relay.capture.tables import ColumnType, statement
 from relay.errors import MappingError
 
-TYPES = {"id": ("bigint", False), "status": ("text", True), "amount": ("numeric", False)}
+TYPES = {
+    "id": ColumnType("bigint", False),
+    "status": ColumnType("text", True),
+    "amount": ColumnType("numeric", False),
+}
 
 
 def text(query: RowsQuery) -> str:
