@@ -50,11 +50,14 @@ class Preset:
 
 
 def put_under(data: dict[str, Any], name: Any) -> Preset | None:
-    """Put the preset ``name`` under ``data``, in place. Raises ConfigError for one that there is not."""
-    if not name:
+    """Put the preset ``name`` under ``data``, in place; what is no name is left to the tree of settings to refuse.
+
+    Raises ConfigError for one that there is not.
+    """
+    if not name or not isinstance(name, str):
         return None
     if name not in PRESETS:
-        close = get_close_matches(str(name), PRESETS, n=1)
+        close = get_close_matches(name, PRESETS, n=1)
         advice = f'did you mean "{close[0]}"?' if close else f"there is {', '.join(PRESETS)}"
         raise ConfigError(f'preset is "{name}", which there is not; {advice}')
     taken: dict[_Path, Any] = {}

@@ -122,6 +122,10 @@ class Assembler:
             fault, new_lost = "" if change.old is not None else fault, False
         elif change.op == "insert":
             old_lost = False
+        between = None
+        if change.between is not None:
+            sides = (self._side(image, answers)[0] for image in change.between)
+            between = tuple(row for row in sides if row is not None)
         return PreparedEvent(
             channel=self.channel.name,
             mapping=self.channel.fingerprint,
@@ -134,6 +138,8 @@ class Assembler:
             key=change.key,
             fault=fault,
             lost=new_lost or old_lost,
+            between=between,
+            fleeting=change.fleeting,
         )
 
     def _side(self, image: Mapping[str, Any] | None, answers: Answers) -> tuple[Row | None, str, bool]:

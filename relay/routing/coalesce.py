@@ -2,11 +2,16 @@
 
 Folding keeps, for each row and transaction, what the row was before the first change and what it is after the last:
 
-    insert + update = insert (last new)          insert + delete = nothing
+    insert + update = insert (last new)          insert + delete = nothing, or fleeting
     update + update = update (first old, last new)   update + delete = delete (first old)
     delete + insert = update (first old, last new)
 
 The last change's id, time and place in the order stand.
+
+The changes of a large commit are folded part by part, so somebody may have been told of a row as it was ``between``,
+and then been cut off. Who comes back is told the whole as one, and so that it ends well for them, too: ``between`` is
+remembered for that. For the same reason a row that came and went is a delete that is ``fleeting``: live, nothing is
+told of it.
 """
 
 from __future__ import annotations
@@ -27,6 +32,8 @@ class RowChange(NamedTuple):
     """One change of one row. ``id`` is the event's, as clients see it; ``serial`` the same as a number, for order.
 
     ``old`` is None for an insert and ``new`` for a delete; otherwise None means that the image could not be captured.
+    ``between`` is there if several changes were folded: the images that nobody saw if all was told at once.
+    ``fleeting``: the row was not there before its transaction, nor is it after.
     """
 
     id: str
@@ -37,6 +44,8 @@ class RowChange(NamedTuple):
     key: Image | None
     new: Image | None
     old: Image | None
+    between: tuple[Image | None, ...] | None = None
+    fleeting: bool = False
 
 
 def row_changes(change: Change) -> tuple[RowChange, ...]:
@@ -60,29 +69,23 @@ def row_changes(change: Change) -> tuple[RowChange, ...]:
 
 def fold(changes: Iterable[RowChange]) -> list[RowChange]:
     """The changes with each row's changes within one transaction folded into one, in the order of the last ones."""
-    folded: dict[Any, tuple[RowChange, RowChange]] = {}
+    folded: dict[Any, list[RowChange]] = {}
     for change in changes:
         # Without a key nothing can be told about the row, so nothing can be folded.
         row = (change.xid, jsontext.encode(change.key)) if change.key is not None else change.id
-        first, _ = folded.pop(row, (change, change))
-        folded[row] = (first, change)
-    return [net for first, last in folded.values() if (net := _net(first, last)) is not None]
+        before = folded.pop(row, [])
+        before.append(change)
+        folded[row] = before
+    return [_net(each) if len(each) > 1 else each[0] for each in folded.values()]
 
 
-def _net(first: RowChange, last: RowChange) -> RowChange | None:
-    if first is last:
-        return last
+def _net(changes: list[RowChange]) -> RowChange:
+    first, last = changes[0], changes[-1]
+    between = tuple(each.new for each in changes[:-1] if each.op != "delete")
     was, is_ = first.op != "insert", last.op != "delete"
     if not was and not is_:
-        return None
+        return last._replace(between=between, fleeting=True)
     op: Literal["insert", "update", "delete"] = "update" if was and is_ else "delete" if was else "insert"
-    return RowChange(
-        last.id,
-        last.serial,
-        last.xid,
-        last.at,
-        op,
-        last.key,
-        last.new if is_ else None,
-        first.old if was else None,
+    return last._replace(
+        op=op, new=last.new if is_ else None, old=first.old if was else None, between=between
     )

@@ -24,7 +24,8 @@ class PreparedEvent:
     that is not valid, which nobody is ever shown, it may be somebody's all the same.
 
     ``fault`` says why the event is quarantined, "" if it is not: its present state cannot be shown to anybody.
-    ``key`` holds the row's primary key columns, as captured. ``id`` is the event's id.
+    ``key`` holds the row's primary key columns, as captured. ``id`` is the event's id. ``between`` (its valid rows) and
+    ``fleeting`` are those of :class:`relay.routing.coalesce.RowChange`.
 
     ``mapping`` is the fingerprint of the channel that made it: after a reload, rows of another one have other fields.
     Messages made from it are kept in ``encoded``, so that each is made once for all groups, and for replays.
@@ -33,9 +34,11 @@ class PreparedEvent:
     __slots__ = (
         "_changed",
         "at",
+        "between",
         "channel",
         "encoded",
         "fault",
+        "fleeting",
         "id",
         "key",
         "lost",
@@ -60,6 +63,8 @@ class PreparedEvent:
         key: Mapping[str, Any] | None,
         fault: str = "",
         lost: bool = False,
+        between: tuple[Row, ...] | None = None,
+        fleeting: bool = False,
     ) -> None:
         self.channel = channel
         self.mapping = mapping
@@ -72,6 +77,8 @@ class PreparedEvent:
         self.key = key
         self.fault = fault
         self.lost = lost
+        self.between = between
+        self.fleeting = fleeting
         self.encoded: dict[Any, bytes] = {}
         self._changed: tuple[tuple[Projection, tuple[str, ...]], ...] = ()
 

@@ -116,7 +116,7 @@ def _told(view: View, of: Question) -> Iterator[Account]:
         yield Account(name, "", "resync", f"what they have is void: {each.reason}")
     for event in of.prepared.events:
         # Behind a dot: the other half of a changed key, or the row that a changed look-up is news for.
-        if event.channel == name and int(event.id.partition(".")[0]) in ids:
+        if event.channel == name and int(event.id.partition(".")[0]) in ids and not event.fleeting:
             told = True
             yield _account(view, event)
     if not told:

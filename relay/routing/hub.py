@@ -1,7 +1,6 @@
 """The hub: every batch is matched once per group, encoded once per message, and bundled once per set of receivers.
 
-It is plain synchronous code that decides and hands over; it never waits. One call of :meth:`Hub.publish` runs through
-these steps, and no other call can come between them:
+It is plain synchronous code that never waits. One call of :meth:`Hub.publish` runs through these steps:
 
 1. What the batch makes void (a gap, TRUNCATE, a look-up that a scope depends on) puts subscriptions on hold.
 2. Each event is shown to the groups it could concern, and so becomes messages, or more that is void.
@@ -37,8 +36,8 @@ __all__ = ["Hub"]
 class Hub:
     """Who gets what. ``position`` is up to where everything has been published, None before the first batch.
 
-    ``matched`` counts how often a view was asked about an event, ``turn`` how many batches have been published: what
-    was begun in an earlier turn than a subscription was put on hold is of no use to it.
+    ``matched`` counts how often a view was asked about an event, ``turn`` how many batches were published and sessions
+    lost: what was begun in an earlier turn than a subscription was put on hold is of no use to it.
     """
 
     def __init__(self, channels: Mapping[str, Channel], ring_events: int, held_events: int) -> None:
@@ -107,7 +106,7 @@ class Hub:
         if subscription.held is not None:
             subscriber.holds -= 1
         self._unfloor(subscription)
-        if (room := self._rooms.get(channel)) is not None:
+        if room := self._rooms.get(channel):
             room.dismiss(subscription)
 
     def hold(self, subscription: Subscription) -> None:
@@ -133,8 +132,8 @@ class Hub:
     def release(self, subscription: Subscription, *, floors: tuple[Snapshot, ...] = ()) -> list[bytes] | None:
         """Make a subscription live; the held messages that none of ``floors`` shows have to be sent at once.
 
-        ``floors`` are what the snapshot and replay that were just sent can see. None: what was held is not whole
-        (``overflowed``), so it stays on hold, with nothing held, and the snapshot has to be taken again; or it is gone.
+        ``floors`` are what the snapshot and replay just sent can see. None: what was held is not whole, so it stays on
+        hold, with nothing held, until the snapshot has been taken again; or it is gone.
         """
         messages = self.take(subscription, floors=floors)
         if messages is None or subscription.held is None:
@@ -202,7 +201,7 @@ class Hub:
         outs: dict[Group, list[Out]] = {}
         for place, event in enumerate(prepared.events):
             room = self._rooms.get(event.channel)
-            if room is None or not room.groups or event.mapping != room.mapping:
+            if room is None or not room.groups or event.mapping != room.mapping or event.fleeting:
                 # Another mapping: prepared before a reload. Whoever subscribed since begins after it.
                 continue
             for group in room.concerned(event):
@@ -230,9 +229,9 @@ class Hub:
         """The checkpoint that may be sent to ``subscriber`` now, or None.
 
         A new one covers everything the subscriber was sent, for with it clients let go of the ids they have seen. So
-        there is none while anything of it is on hold, or a snapshot or replay showed more than has been published; and
-        while a large commit streams for one of its channels it is the last one it had. Nor is there one before it has
-        subscribed to anything: a client that is about to resume would take it for its own, and miss what it missed.
+        there is none while anything of it is on hold, or what was fetched showed more than has been published; while a
+        large commit streams for one of its channels it is the last one it had. Nor is there one before it subscribes: a
+        client about to resume would take it for its own, and miss what it missed.
         """
         if not subscriber.subscriptions or subscriber.holds or subscriber.floored or self.position is None:
             return None
@@ -242,7 +241,7 @@ class Hub:
         return subscriber.last
 
     def heartbeat(self, subscribers: Iterable[Subscriber], *, alive: bytes | None = None) -> None:
-        """Give each of ``subscribers`` its checkpoint if it may have one, else ``alive``, a sign that it is there."""
+        """Give each of ``subscribers`` its checkpoint if it may have one, else ``alive``."""
         bundles: dict[bytes, Bundle] = {}
         for subscriber in subscribers:
             frame = self.checkpoint_for(subscriber) or (alive if subscriber.subscriptions else None)
@@ -252,7 +251,7 @@ class Hub:
                     self.detach(subscriber)
 
     def capture_status(self, frame: bytes, *, degraded: datetime | None = None) -> None:
-        """Tell everybody. ``degraded``: from then on some table is not captured whole, and no later moment is told."""
+        """Tell everybody. ``degraded``: from then on some table is not captured whole; no later moment is told."""
         self._degraded = degraded
         bundle = Bundle((frame,))
         for subscriber in self.subscribers:
@@ -264,21 +263,22 @@ class Hub:
     def interrupted(self) -> None:
         """The sessions to the database were lost, perhaps with the server.
 
-        A crashed Postgres gives ids out again that a snapshot of before has seen. So floors may not be trusted any
-        more, and neither may snapshots that were on their way.
+        A crashed Postgres gives ids out again, so floors may not be trusted, nor snapshots on their way. And a large
+        commit that was streaming comes again, in other parts and so folded otherwise.
         """
+        self.turn += 1
         if self.position is not None:
             self.position = self.position.outlived()
         delivery = Delivery(self.hold, self._held_events)
         for group in self._rooms.groups():
             for subscription in group.members():
-                if subscription.held is not None or subscription.floors:
+                parts = group.view.channel.coalesce and group.view.channel.source in self._lagging
+                if parts or subscription.held is not None or subscription.floors:
                     delivery.void_one(subscription, "reconnected", None)
         delivery.announce()
 
     def reconfigure(self, channels: Mapping[str, Channel]) -> None:
-        """Go on with other channels. Subscriptions to a channel that is gone or different are gone: they stay on hold
-        until their subscriber joins again or leaves."""
+        """Go on with other channels. Subscriptions to one that is gone or different stay on hold till they are left."""
         for room, subscription in self._rooms.replace(channels):
             self.hold(subscription)
             room.dismiss(subscription)
@@ -287,7 +287,7 @@ class Hub:
     # Resuming
 
     def replay(self, view: View, cursor: Cursor) -> list[bytes] | None:
-        """What ``view`` missed since ``cursor``, up to everything published so far; None if memory cannot tell."""
+        """What ``view`` missed since ``cursor``, up to all that was published; None if memory cannot tell."""
         if self.position is None or not self._lagging.isdisjoint(view.sources):
             return None
         return recall(self._ring, self.position, view, cursor)

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from relay.capture.change import Change
 from relay.capture.rows import images_by
-from relay.errors import CaptureDegraded, DatabaseError, DatabaseUnreachable, RowInvalid
+from relay.errors import CaptureDegraded, DatabaseError, DatabaseUnreachable, LookUpRefused, RowInvalid
 from relay.routing.announce import announcements
 from relay.routing.assemble import Assembler, Known, Needs
 from relay.routing.causality import in_causal_order
@@ -26,7 +26,7 @@ from relay.routing.channel import Channel, Lookup
 from relay.routing.coalesce import RowChange, fold, row_changes
 from relay.routing.event import Fault, Prepared, PreparedEvent, PreparedRows, ScopeChange, Truncation
 from relay.routing.lookups import LookupCache, LookupId, key_text, results
-from relay.routing.rows import LOOKUP_FAILED
+from relay.routing.rows import LOOKUP_FAILED, Found
 from relay.routing.staleness import keys_touched, moves_scope, together, touches, values_touched
 
 __all__ = ["LookupSource", "Preparer"]
@@ -34,6 +34,9 @@ __all__ = ["LookupSource", "Preparer"]
 #: How often a snapshot's rows are looked up again because a change came in between; then the last result stands, and
 #: the change's own batch sends the subscribers concerned a resync.
 _LOOKUP_ROUNDS = 3
+
+#: Refusals of one look-up in one batch after which keys are not halved any more: too many are at fault.
+_REFUSALS = 32
 
 #: Rows made into events before other tasks get their turn. A replay may have many, and nobody shall wait for it.
 _AT_ONCE = 500
@@ -84,13 +87,14 @@ class Preparer:
             before.recall(assembler.needs(row.old for row in rows if row.op == "delete"))
         for assembler, rows in announced if not replayed else ():
             prior.recall(assembler.needs(row.old for row in rows))
-        scope_changes = self._void(changes)
+        scope_changes = self._void(changes, remember=not replayed)
         needs = [before.missing()]
         needs += [assembler.needs(row.new for row in rows) for assembler, rows in announced]
         for assembler, rows in flows:
             needs.append(assembler.needs(row.new for row in rows))
             needs.append(assembler.needs(row.old for row in rows if row.op == "update"))
-        known, faults = await self._known(needs)
+            needs.append(assembler.needs(image for row in rows for image in row.between or ()))
+        known, faults, _ = await self._known(needs)
         for moved in scope_changes:
             self._unannounced.pop(((moved.channel, moved.lookup), moved.xid), None)
         before.complete(known)
@@ -133,7 +137,7 @@ class Preparer:
         ids = [lookup.id for lookup in channel.lookups.values()]
         for _ in range(_LOOKUP_ROUNDS):
             versions = [self._cache.version(each) for each in ids]
-            known, failed = await self._known([assembler.needs(images)])
+            known, _, failed = await self._known([assembler.needs(images)])
             if failed:
                 raise DatabaseError(
                     f"channel {channel.name} cannot be shown now: a look-up fails; try again later"
@@ -189,7 +193,7 @@ class Preparer:
             for assembler in self._feeds[source]
         ]
 
-    def _void(self, changes: Sequence[Change]) -> tuple[ScopeChange, ...]:
+    def _void(self, changes: Sequence[Change], *, remember: bool) -> tuple[ScopeChange, ...]:
         xids = {change.xid for change in changes}
         moved = {key: change for key, change in self._unannounced.items() if key[1] in xids}
         for change in changes:
@@ -204,29 +208,56 @@ class Preparer:
                         values = together(values, other.values)
                     moved[lookup.id, change.xid] = ScopeChange(*lookup.id, change.xid, values)
                 self._cache.drop(lookup.id, keys)
-        self._unannounced |= moved
+        if remember:
+            self._unannounced |= moved
         return tuple(moved.values())
 
-    async def _known(self, needs: Iterable[Needs]) -> tuple[Known, list[Fault]]:
+    async def _known(self, needs: Iterable[Needs]) -> tuple[Known, list[Fault], bool]:
+        """What look-ups give, what to say of those that gave nothing, and whether one of them failed as such."""
         known = Known(self._cache)
         for each in needs:
             known.recall(each)
         faults: list[Fault] = []
+        failed = False
         for lookup, keys in known.missing():
-            version = self._cache.version(lookup.id)
-            found: Mapping[str, Mapping[str, Any] | None]
+            found, error = await self._ask(lookup, keys)
+            known.learn(lookup, found)
+            if error is not None:
+                faults.append(Fault(lookup.channel, "", f"look-up {lookup.name} failed: {error}"))
+                failed = failed or not isinstance(error, LookUpRefused)
+        return known, faults, failed
+
+    async def _ask(
+        self, lookup: Lookup, keys: Mapping[str, Any]
+    ) -> tuple[dict[str, Found], DatabaseError | None]:
+        """What ``lookup`` gives for ``keys`` (by their text), and why it gives nothing for some of them, if so.
+
+        One key that it cannot take (no number where it wants one) shall not cost the others their answer, so where
+        keys are at fault they are halved until those are found.
+        """
+        version = self._cache.version(lookup.id)
+        found: dict[str, Found] = {}
+        why: DatabaseError | None = None
+        asked, refusals = [list(keys)], 0
+        while asked:
+            some = asked.pop()
             try:
-                answer = await self._source.look_up(lookup.sql, list(keys.values()))
+                answer = await self._source.look_up(lookup.sql, [keys[text] for text in some])
             except (CaptureDegraded, DatabaseUnreachable):
                 raise
             except DatabaseError as error:
-                faults.append(Fault(lookup.channel, "", f"look-up {lookup.name} failed: {error}"))
-                found = dict.fromkeys(keys, LOOKUP_FAILED)
+                refusals += isinstance(error, LookUpRefused)
+                if isinstance(error, LookUpRefused) and len(some) > 1 and refusals <= _REFUSALS:
+                    half = len(some) // 2
+                    asked += [some[half:], some[:half]]
+                else:
+                    why = error
+                    found |= dict.fromkeys(some, LOOKUP_FAILED)
             else:
-                found = results(keys, answer)
-                self._cache.store(lookup.id, version, found)
-            known.learn(lookup, found)
-        return known, faults
+                given = results(some, answer)
+                self._cache.store(lookup.id, version, given)
+                found |= given
+        return found, why
 
 
 def _without(

@@ -31,7 +31,7 @@ from relay.routing.identity import identity
 from relay.routing.projection import Projection
 from relay.routing.view import View
 
-__all__ = ["Verdict", "decide", "message"]
+__all__ = ["Verdict", "decide", "decide_again", "message"]
 
 
 class Verdict(Enum):
@@ -82,6 +82,23 @@ def decide(view: View, event: PreparedEvent) -> Verdict:
             return Verdict.UPDATED if changed else Verdict.NOTHING
         return Verdict.LEFT
     return Verdict.ENTERED if has else Verdict.NOTHING
+
+
+def decide_again(view: View, event: PreparedEvent) -> Verdict:
+    """What subscribers of ``view`` who come back are told of ``event``: they may have been told a part of it.
+
+    So where the whole is no news, but what happened between was, the row is told once more, or that it is gone.
+    """
+    verdict = decide(view, event)
+    if verdict is not Verdict.NOTHING or event.between is None:
+        return verdict
+    if any(each.op == "changed" for each in view.filter.conditions):
+        return verdict  # it chooses events, and there is no row that would have to be right
+    if event.new is not None and view.wants(event.new, ()):
+        return Verdict.DISCLOSED
+    if not any(view.wants(row, ()) for row in event.between):
+        return Verdict.NOTHING
+    return Verdict.DELETED if event.op == "delete" else Verdict.LEFT_ID
 
 
 def _unknown(event: PreparedEvent) -> Verdict:

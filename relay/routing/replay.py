@@ -10,7 +10,7 @@ from relay.errors import ResumeRefused
 from relay.routing.breaks import ROW_UNKNOWN, breaks
 from relay.routing.event import Prepared
 from relay.routing.position import Position
-from relay.routing.render import Verdict, decide, message
+from relay.routing.render import Verdict, decide_again, message
 from relay.routing.ring import Ring
 from relay.routing.view import View
 
@@ -30,7 +30,7 @@ def retell(view: View, prepared: Prepared, since: Snapshot | None = None) -> Ite
             continue
         if event.mapping != view.channel.fingerprint:
             raise ResumeRefused("view_changed")
-        verdict = decide(view, event)
+        verdict = decide_again(view, event)
         if verdict is Verdict.RESYNC:
             raise ResumeRefused(ROW_UNKNOWN)
         told = verdict is not Verdict.NOTHING
@@ -46,7 +46,8 @@ def recall(ring: Ring, live: Position, view: View, cursor: Cursor) -> list[bytes
     proof = live.proof
     if proof is None or cursor.epoch != proof.epoch or cursor.marks != proof.marks:
         return None
-    missed = ring.since(cursor.snapshot, cursor.witness, live.snapshot)
+    folded = view.channel.name if view.channel.coalesce else ""
+    missed = ring.since(cursor.snapshot, cursor.witness, live.snapshot, folded=folded)
     if missed is None:
         return None
     try:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from relay.capture.change import Change
+from relay.routing.channel import Channel
 from relay.routing.event import Prepared
 from relay.routing.groups import Subscriber
 from relay.routing.hub import Hub
@@ -24,10 +25,12 @@ MEMBER = {"id": 50, "user_id": 1, "school_id": 10}
 class Stage:
     """A hub with its preparer, and subscribers that remember."""
 
-    def __init__(self, *, ring: int = 1000, held: int = 1000) -> None:
+    def __init__(
+        self, *, ring: int = 1000, held: int = 1000, channels: Mapping[str, Channel] = CHANNELS
+    ) -> None:
         self.source = Lookups({1: [10], 2: [20]})
-        self.preparer = Preparer(CHANNELS, self.source)
-        self.hub = Hub(CHANNELS, ring, held)
+        self.preparer = Preparer(channels, self.source)
+        self.hub = Hub(channels, ring, held)
 
     def subscriber(self, *views: View) -> tuple[Recorder, Subscriber]:
         """A live subscriber of these views."""

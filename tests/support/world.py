@@ -24,7 +24,7 @@ from relay.routing.outlet import Bundle
 from relay.routing.prepare import Preparer
 from relay.routing.view import View
 from tests.support.ledger import Database
-from tests.support.routing import batch, channel, view
+from tests.support.routing import NOW, batch, channel, view
 
 EPOCH = Epoch(1, 2, 3, UUID(int=4))
 Filter = Mapping[str, Any]
@@ -142,7 +142,7 @@ class Relay:
 
     def _witness(self, clamped: Snapshot) -> Witness | None:
         newest = max(((each.xid, each.id) for each in self._visible(clamped)), default=None)
-        return Witness(newest[1], newest[0]) if newest else None
+        return Witness(newest[1], newest[0], NOW) if newest else None
 
 
 class Client:

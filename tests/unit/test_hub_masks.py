@@ -17,7 +17,7 @@ from relay.routing.hub import Hub
 from relay.routing.policies import Grants, compile_policies
 from relay.routing.prepare import Preparer
 from relay.routing.view import View
-from tests.support.routing import LIMITS, Lookups, Recorder, batch, change, channel, image, told
+from tests.support.routing import LIMITS, NOW, Lookups, Recorder, batch, change, channel, image, told
 from tests.support.world import EPOCH
 
 PAYMENT = channel(
@@ -152,7 +152,7 @@ def test_snapshot_live_ring_and_replay_are_of_one_form() -> None:
     old, new = image(1, note=CARD), image(1, note=CARD, status="failed")
     changes = [change(1, "insert", old), change(2, "update", new, old)]
     since = Cursor(EPOCH, Snapshot.of(1001), None, ())
-    now = Cursor(EPOCH, Snapshot.of(1003), Witness(2, 1002), ())
+    now = Cursor(EPOCH, Snapshot.of(1003), Witness(2, 1002, NOW), ())
     stage.publish(xmax=1001, cursor=since.encode())
     (live,) = stage.publish(*changes, xmax=1003, cursor=now.encode(), witness=now.witness)
     (snapshot,) = view.select(asyncio.run(stage.preparer.prepare_rows(PAYMENT, [new])).rows, 10)

@@ -8,18 +8,22 @@ from uuid import UUID
 
 import pytest
 
+from relay import jsontext
+from relay.capture.change import Change
 from relay.capture.cursor import Cursor, Epoch, Witness
 from relay.capture.snapshot import Snapshot
 from relay.errors import ResumeRefused
-from tests.support.routing import MEMBERS, PAYMENTS, change, view
-from tests.support.stage import MEMBER, PAYMENT, REFUND, SCOPE, Stage, inserts
+from tests.support.routing import MEMBERS, NOW, PAYMENTS, Recorder, change, channel, image, told, view
+from tests.support.stage import MEMBER, PAYMENT, REFUND, SCOPE, Stage, inserts, resynced
 
 EPOCH = Epoch(1, 2, 3, UUID(int=4))
+FOLDED = channel("folded", coalesce=True)
+PLAIN = channel("plain")
 
 
 def cursor(xmax: int, witness: int | None, **changes: Any) -> Cursor:
     """A cursor that sees all below ``xmax``, with the insert of event ``witness``."""
-    proof = Witness(witness, 1000 + witness) if witness is not None else None
+    proof = Witness(witness, 1000 + witness, NOW) if witness is not None else None
     return Cursor(changes.get("epoch", EPOCH), Snapshot.of(xmax), proof, changes.get("marks", ()))
 
 
@@ -87,3 +91,93 @@ def test_a_lagging_source_is_not_replayed_from_memory() -> None:
     stage.publish(xmax=1003, cursor=cursor(1003, 1).encode(), lagging=frozenset({PAYMENTS}))
     assert stage.hub.replay(view(PAYMENT), cursor(1002, 1)) is None
     assert stage.hub.replay(view(REFUND), cursor(1002, 1)) == []
+
+
+def in_parts(stage: Stage) -> tuple[Recorder, list[Change]]:
+    """Events 2 to 4 are one commit, which a subscriber of a channel that folds is told of in two parts."""
+    outlet, _ = stage.subscriber(view(FOLDED))
+    stage.publish(xmax=1001, cursor=cursor(1001, None).encode())
+    a, b = image(2, status="a"), image(2, status="b")
+    commit = [
+        change(2, "insert", image(1), xid=1001),
+        change(3, "insert", a, xid=1001),
+        change(4, "delete", None, image(1), xid=1001),
+        change(5, "update", b, a, xid=1001),
+    ]
+    stage.publish(*commit[:2], xmax=None, lagging=frozenset({PAYMENTS}))
+    return outlet, commit
+
+
+def test_a_row_that_came_and_went_is_gone_for_who_saw_it_come() -> None:
+    """Folded whole a row that a commit inserts and deletes is nothing; who had the part in which it came is told."""
+    stage = Stage(channels={"folded": FOLDED})
+    outlet, commit = in_parts(stage)
+    assert told(outlet.drain()) == [("2", "created", None), ("3", "created", None)]
+    prepared = asyncio.run(stage.preparer.prepare(commit, replayed=True))
+    missed = [jsontext.decode(text) for text in stage.hub.render(view(FOLDED), prepared) if text]
+    assert told(missed) == [("4", "deleted", None), ("5", "created", None)]
+    another, proof = Stage(channels={"folded": FOLDED}), Witness(5, 1001, NOW)
+    live, _ = another.subscriber(view(FOLDED))
+    another.publish(xmax=1001, cursor=cursor(1001, None).encode())
+    another.publish(
+        *commit, xmax=1002, cursor=Cursor(EPOCH, Snapshot.of(1002), proof).encode(), witness=proof
+    )
+    assert told(live.messages)[:-1] == [("5", "created", None)]
+    assert another.hub.replay(view(FOLDED), cursor(1001, None)) == [jsontext.encode(each) for each in missed]
+
+
+def test_parts_of_a_commit_are_not_replayed_from_memory_where_changes_are_folded() -> None:
+    """Who had the whole commit as one message from another relay would take its first part for news."""
+    stage = Stage(channels={"folded": FOLDED, "plain": PLAIN})
+    _, commit = in_parts(stage)
+    proof = Witness(5, 1001, NOW)
+    at = Cursor(EPOCH, Snapshot.of(1002), proof).encode()
+    stage.publish(*commit[2:], xmax=1002, cursor=at, witness=proof)
+    assert stage.hub.replay(view(FOLDED), cursor(1001, None)) is None
+    assert stage.hub.replay(view(FOLDED), Cursor(EPOCH, Snapshot.of(1002), proof)) == []
+    replay = stage.hub.replay(view(PLAIN), cursor(1001, None))
+    assert replay is not None
+    assert len(replay) == 4
+
+
+def test_a_commit_that_is_read_again_begins_anew_where_changes_are_folded() -> None:
+    """After the sessions were lost in the middle of a commit its parts are cut otherwise, and so folded otherwise."""
+    stage = Stage(channels={"folded": FOLDED, "plain": PLAIN})
+    outlet, _ = in_parts(stage)
+    plain, _ = stage.subscriber(view(PLAIN))
+    stage.hub.interrupted()
+    assert resynced(outlet) == [(["folded"], "reconnected")]
+    assert plain.resyncs == []
+
+
+A, B = image(status="a"), image(status="b")
+
+
+@pytest.mark.parametrize(
+    ("steps", "filter", "scope", "expected"),
+    [
+        # Who had the first part was told that the row changed, entered, left or came.
+        ([("update", B, A), ("update", A, B)], None, None, ("updated", None)),
+        ([("update", B, A), ("delete", None, B)], {"status": "b"}, None, ("deleted", None)),
+        ([("update", B, A), ("update", A, B)], {"status": "b"}, None, ("updated", "left")),
+        ([("update", B, A), ("update", A, B)], {"status": "a"}, None, ("updated", None)),
+        ([("delete", None, A), ("insert", A, None)], None, None, ("updated", None)),
+        ([("insert", B, None), ("update", A, B)], {"status": "b"}, None, ("updated", "left")),
+        # Nobody was told anything: it was never theirs, or there is nothing that would have to be right.
+        ([("update", B, A), ("update", A, B)], {"status": "c"}, None, None),
+        ([("update", B, A), ("update", A, B)], None, {"status": {"eq": "c"}}, None),
+        ([("update", B, A), ("update", A, B)], {"status": {"changed": True}}, None, None),
+    ],
+)
+def test_who_comes_back_from_the_middle_of_a_commit_ends_well(
+    steps: list[Any], filter: Any, scope: Any, expected: Any
+) -> None:
+    """Where a commit as a whole is no news for a view but a part of it was, the row's present state is told again."""
+    stage = Stage(channels={"folded": FOLDED})
+    live, _ = stage.subscriber(view(FOLDED, filter, scope))
+    events = [change(n, op, new, old, xid=5) for n, (op, new, old) in enumerate(steps, 2)]
+    prepared = stage.publish(*events)
+    missed = [text for text in stage.hub.render(view(FOLDED, filter, scope), prepared) if text]
+    again = [each[1:] for each in told([jsontext.decode(text) for text in missed])]
+    assert again == ([expected] if expected else [])
+    assert told(live.messages) in ([], [("checkpoint",)])

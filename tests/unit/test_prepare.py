@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from relay.capture.change import Change
-from relay.errors import CaptureDegraded, DatabaseError
+from relay.errors import CaptureDegraded, DatabaseError, LookUpRefused
 from relay.routing.channel import Channel
 from relay.routing.event import Prepared, ScopeChange, Truncation
 from relay.routing.identity import identity
@@ -174,6 +174,34 @@ async def test_a_failing_look_up_quarantines_its_rows_and_nothing_else() -> None
     assert not again.events[0].quarantined
 
 
+class Choosy(Lookups):
+    """Look-ups that fail for some keys."""
+
+    bad: frozenset[int] = frozenset()
+
+    async def look_up(self, sql: str, keys: Any) -> dict[Any, dict[str, Any]]:
+        found = await super().look_up(sql, keys)
+        if not self.bad.isdisjoint(keys):
+            raise LookUpRefused("a look-up failed: InvalidTextRepresentation (22P02)")
+        return found
+
+
+async def test_a_key_that_a_look_up_cannot_take_costs_its_own_row_alone() -> None:
+    """Rows beside it in a batch or a snapshot are shown; a look-up that refuses every key is not asked without end."""
+    source = Choosy({student: [student] for student in range(100)})
+    source.bad = frozenset({13, 77})
+    payments = channel()
+    prepare = preparer(source, payments)
+    prepared = await prepare.prepare([change(n, "insert", image(n, student_id=n)) for n in range(100)])
+    assert {int(each.id) for each in prepared.events if each.quarantined} == source.bad
+    rows = await prepare.prepare_rows(payments, [image(n, student_id=n) for n in (12, 13, 14)])
+    assert ([row["id"] for row in rows.rows], len(rows.faults)) == (["12", "14"], 1)
+    source.bad, source.asked = frozenset(range(100, 2000)), []
+    prepared = await prepare.prepare([change(n, "insert", image(n, student_id=n)) for n in range(100, 2000)])
+    assert all(each.quarantined for each in prepared.events)
+    assert len(source.asked) < 100
+
+
 async def test_a_lost_connection_passes_through() -> None:
     """Without a database the batch is not prepared at all: it will be read again."""
     source = Lookups()
@@ -197,6 +225,19 @@ async def test_a_batch_that_comes_again_announces_its_scope_changes() -> None:
     source.error = None
     assert (await prepare(changes)).scope_changes == (ScopeChange("owned", "owner", 1002),)
     assert (await prepare([change(4, "insert", image(9))])).scope_changes == ()
+
+
+async def test_a_replay_that_was_broken_off_announces_nothing_to_others() -> None:
+    """Only a batch comes again; what a replay found void is forgotten with it."""
+    source = Lookups({1: [10]})
+    prepare = preparer(source, channel())
+    moved = [change(2, "update", MEMBER | {"school_id": 11}, MEMBER, source=MEMBERS)]
+    source.error = CaptureDegraded("gone")
+    with pytest.raises(CaptureDegraded):
+        await prepare.prepare([*moved, change(3, "insert", image())], replayed=True)
+    source.error = None
+    again = change(4, "insert", image(), xid=moved[0].xid)
+    assert (await prepare.prepare([again])).scope_changes == ()
 
 
 async def test_one_table_feeds_several_channels_in_order() -> None:

@@ -103,6 +103,7 @@ def test_a_preset_that_there_is_not_is_named_with_those_there_are(tmp_path: Path
     )
     assert error(tmp_path, head=HEAD.replace("payments", "x")).endswith("there is payments")
     assert str(tmp_path / "config.toml") in error(tmp_path, head=head)
+    assert "preset must be a string" in error(tmp_path, head=HEAD.replace('"payments"', '["payments"]'))
 
 
 def test_an_error_of_the_file_names_the_file(tmp_path: Path) -> None:
