@@ -16,6 +16,7 @@ __all__ = [
     "FACTS",
     "FINGERPRINTS",
     "HELLO",
+    "HORIZON",
     "IDENTITY",
     "INTERVAL",
     "LIMIT_TIME",
@@ -139,6 +140,8 @@ SELECT {COLUMNS} FROM relay.event
 """
 
 NEXT_ID: Final = "SELECT id FROM relay.event WHERE id > %(after)s AND id <= %(last)s ORDER BY id LIMIT 1"
+
+HORIZON: Final = "SELECT horizon::text FROM relay.state"
 
 # Where a relay that begins now stands, and the newest row that this covers, in one statement and so in one snapshot.
 NEWEST: Final = """

@@ -85,7 +85,7 @@ class Reader:
         self._as_of = as_of = datetime.fromisoformat(now)
         pruned = Snapshot.parse(horizon)
         if pruned != state.horizon and not all(base.covers(pruned) for base in state.bases):
-            raise CaptureDegraded("events were pruned before this relay had read them; beginning again")
+            raise _pruned()
         state = replace(state, horizon=pruned)
         if len(rows) - 1 > self._chunk:
             return Found((), (), frozenset(), replace(state, overflow=Snapshot.parse(snapshot)), as_of)
@@ -106,6 +106,7 @@ class Reader:
             for source, (first, last) in sorted(found.items(), key=lambda item: item[1][1] - item[1][0])
             if source in self._sources - state.lagging
         ]
+        await self._see_that_nothing_is_gone(session, state.prev)
         self.state = replace(state, prev=state.overflow, overflow=None, lanes=(*lanes, *state.lanes))
 
     async def step(self, session: Session) -> Found:
@@ -130,25 +131,33 @@ class Reader:
             cut = rows[-1][0]
             if rows[0][0] != cut:
                 kept = [row for row in rows if row[0] != cut]
-                return self._part(kept, turned, lane, lane.past(cut, self._chunk))
+                return await self._part(session, kept, turned, lane, lane.past(cut, self._chunk))
             rows = await session.fetch(queries.WINDOW, params | {"last": cut, "limit": None})
-            return self._part(rows, turned, lane, lane.past(cut + 1, self._chunk))
+            return await self._part(session, rows, turned, lane, lane.past(cut + 1, self._chunk))
         width = lane.width if len(rows) > self._chunk // 4 else min(lane.width * 2, self._chunk * _WIDEST)
         following = last + 1
         if not rows and following <= lane.last_id:
             near = await session.fetch(queries.NEXT_ID, {"after": last, "last": lane.last_id})
             following = near[0][0] if near else lane.last_id + 1
-        return self._part(rows, turned, lane, lane.past(following, width))
+        return await self._part(session, rows, turned, lane, lane.past(following, width))
 
     async def _catch_up(self, session: Session, turned: State, lane: Lane) -> Found:
         target = turned.prev
         between = interval(lane.base, target) | {"source": lane.source}
         rows = await session.fetch(queries.INTERVAL, between | {"limit": self._chunk + 1})
         if len(rows) <= self._chunk:
+            await self._see_that_nothing_is_gone(session, lane.base)
             return self._found(rows, turned.with_lane(lane, None), self.as_of)
         found = await extents(session, lane.base, target)
         first, last = found.get(lane.source, (0, -1))
-        return self._part([], turned, lane, lane.towards(target, first, last, self._chunk))
+        return await self._part(session, [], turned, lane, lane.towards(target, first, last, self._chunk))
+
+    @staticmethod
+    async def _see_that_nothing_is_gone(session: Session, base: Snapshot) -> None:
+        # A poll sees the horizon and the rows at once. What is read piece by piece may be pruned in between, and once
+        # the base has moved on nothing would show it.
+        if not base.covers(Snapshot.parse(await session.value(queries.HORIZON))):
+            raise _pruned()
 
     @property
     def as_of(self) -> datetime:
@@ -156,7 +165,11 @@ class Reader:
         assert self._as_of is not None
         return self._as_of
 
-    def _part(self, rows: Sequence[Row], turned: State, lane: Lane, moved: Lane) -> Found:
+    async def _part(
+        self, session: Session, rows: Sequence[Row], turned: State, lane: Lane, moved: Lane
+    ) -> Found:
+        if moved.base != lane.base:
+            await self._see_that_nothing_is_gone(session, lane.base)
         return replace(self._found(rows, turned.with_lane(lane, moved), self.as_of), part=True)
 
     def _found(self, rows: Sequence[Row], state: State, as_of: datetime) -> Found:
@@ -171,6 +184,10 @@ class Reader:
                 bad_sources.add(row[3])
         seen = state.saw(_newest(rows))
         return Found(tuple(changes), tuple(bad), frozenset(bad_sources), seen, as_of, rows=len(rows))
+
+
+def _pruned() -> CaptureDegraded:
+    return CaptureDegraded("events were pruned before this relay had read them; beginning again")
 
 
 def _newest(rows: Sequence[Row]) -> Witness | None:

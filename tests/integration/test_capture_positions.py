@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from functools import partial
 
 import pytest
 
+from relay.capture.batch import Batch
 from relay.capture.cursor import Cursor
 from relay.capture.snapshot import Snapshot
 from relay.demo.postgres import Postgres
@@ -269,3 +272,36 @@ async def test_a_large_commit_survives_a_lost_connection(database: Database) -> 
             first_seen = list(dict.fromkeys(change.id for change in seen.changes if change.source == A))
             assert first_seen == sorted(first_seen)
             assert seen.values(B) == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize("pieces", [0, 1])
+async def test_a_large_commit_that_is_pruned_before_it_is_read_is_told(
+    database: Database, pieces: int
+) -> None:
+    """Rows of a large commit that are deleted between the poll that found it and a piece of it are a gap, too."""
+    await make_table(database, "a")
+    found = asyncio.Event()
+    async with (
+        AsyncExitStack() as held,
+        capturing(database.daemon_dsn, A, capture={"chunk_rows": 50}) as seen,
+    ):
+
+        async def stop_the_next_poll(batch: Batch) -> None:
+            if batch.snapshot is None and not found.is_set():
+                reached.append(await held.enter_async_context(seen.stage.hold("polled")))
+                found.set()
+
+        reached: list[asyncio.Event] = []
+        async with seen.stage.hold("polling") as polling:
+            await polling.wait()
+            await database.execute("INSERT INTO a (v) SELECT n::text FROM generate_series(1, 80) AS n")
+            if pieces:
+                seen.on_batch = stop_the_next_poll
+            else:
+                reached.append(await held.enter_async_context(seen.stage.hold("polled")))
+                found.set()
+        await found.wait()
+        await reached[0].wait()
+        await database.execute("SELECT relay.prune('0 seconds')")
+        await held.aclose()
+        await eventually(lambda: seen.gaps)
