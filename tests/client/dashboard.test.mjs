@@ -135,6 +135,23 @@ test("amounts sort as numbers, and a heading turns the order", () => {
   assert.deepEqual([turn("-created_at", "amount"), turn("-amount", "amount"), turn("amount", "amount"), turn("-amount", "customer")], ["-amount", "amount", "-amount", "customer"]);
 });
 
+test("where the status must not be filtered by, all rows are asked for and chosen here", async () => {
+  const asked = [];
+  const subscription = { state: "asked", error: null, setFilter: (filter) => asked.push(filter), unsubscribe() {}, refresh() {} };
+  let handlers;
+  const client = { subscribe: (channel, { filter }, given) => ((handlers = given), asked.push(filter), subscription) };
+  const { openRows } = await part("open-rows");
+  const told = new Promise((resolve) => {
+    const list = openRows(client, "disputes", ["needs_response"], { sort: byDeadline }, () => list.rows.length && resolve(list.rows));
+  });
+  Object.assign(subscription, { state: "refused", error: { code: "filter_refused" } });
+  handlers.onState("refused", subscription.error);
+  await new Promise((resolve) => setTimeout(resolve, 250));
+  handlers.onSnapshot(["needs_response", "won", "***"].map((state, id) => ({ id: String(id), status: state })), { truncated: false });
+  assert.deepEqual((await told).map((row) => row.status).sort(), ["***", "needs_response"]);
+  assert.deepEqual(asked, [{ status: ["needs_response"] }, {}]);
+});
+
 test("disputes that wait for an answer come by deadline, the others after them", () => {
   const dispute = (id, state, hours, evidence_submitted = false) => ({ id, status: state, evidence_submitted, evidence_due_by: hours === null ? null : iso(NOON + hours * 60 * MINUTE) });
   const rows = [dispute("a", "under_review", -50), dispute("b", "needs_response", 30), dispute("c", "needs_response", null), dispute("d", "warning_needs_response", -1)];

@@ -29,6 +29,13 @@ def test_every_file_is_small_and_holds_one_idea() -> None:
             assert lines[0].startswith(("// ", "/* ")), file.name
 
 
+def test_all_modules_are_announced_in_the_head() -> None:
+    """The page names every module of the dashboard, so that none waits for the one that imports it."""
+    page = (DASHBOARD / "index.html").read_text()
+    named = set(re.findall(r'(?:href|src)="dashboard/([^"]+\.js)"', page))
+    assert named == {file.name for file in DASHBOARD.glob("*.js")}
+
+
 def test_nothing_is_fetched_from_elsewhere_and_nothing_is_written_as_markup() -> None:
     """The page names no other host, and its code never turns data into HTML, so none can become a script."""
     for file in sorted(DASHBOARD.iterdir()):

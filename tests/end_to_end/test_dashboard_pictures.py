@@ -36,6 +36,42 @@ STICKING_OUT = """[...document.querySelectorAll("body *")].filter(node => {
 }).map(node => node.outerHTML.slice(0, 120))"""
 
 
+#: Text whose contrast with what is behind it is below 4.5, or 3 where it is large (WCAG 2.1, 1.4.3).
+TOO_FAINT = """() => {
+  // Through a canvas, which knows every notation that CSS has.
+  const canvas = Object.assign(document.createElement("canvas"), { width: 1, height: 1 });
+  const pixel = canvas.getContext("2d", { willReadFrequently: true });
+  const rgb = (...layers) => {
+    for (const colour of layers) { pixel.fillStyle = colour; pixel.fillRect(0, 0, 1, 1); }
+    return [...pixel.getImageData(0, 0, 1, 1).data].slice(0, 3);
+  };
+  const light = (channels) => {
+    const linear = (each) => each <= 0.03928 ? each / 12.92 : ((each + 0.055) / 1.055) ** 2.4;
+    const [r, g, b] = channels.map((each) => linear(each / 255));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const behind = (node) => {
+    const layers = [];
+    for (let each = node; each; each = each.parentElement) layers.unshift(getComputedStyle(each).backgroundColor);
+    return layers;
+  };
+  const faint = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const node = walker.currentNode.parentElement;
+    if (!walker.currentNode.data.trim() || !node.checkVisibility()) continue;
+    if (node.closest("svg, .unseen, .skip, script")) continue;
+    const style = getComputedStyle(node);
+    const layers = behind(node);
+    const [a, b] = [light(rgb(...layers)), light(rgb(...layers, style.color))].sort((x, y) => y - x);
+    const ratio = (a + 0.05) / (b + 0.05);
+    if (ratio >= (parseFloat(style.fontSize) >= 24 ? 3 : 4.5)) continue;
+    faint.push(`${node.className || node.tagName} ${ratio.toFixed(2)}: ${node.textContent.trim().slice(0, 30)}`);
+  }
+  return [...new Set(faint)];
+}"""
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def served(postgres: Server, template: str) -> AsyncIterator[RunningRelay]:
     """A relay on the data of the demo, after some of its traffic."""
@@ -89,7 +125,7 @@ async def picture(tab: LivePage, name: str) -> int:
 async def test_pictures_on_a_desk_and_on_a_phone(
     chromium: playwright.async_api.Browser, served: RunningRelay, scheme: str
 ) -> None:
-    """On both sizes, in both schemes, everything is inside of the screen, and the pictures stay small."""
+    """On both sizes, in both schemes, everything is inside of the screen and can be read, and pictures stay small."""
     sizes = []
     for where, size in (("desk", DESK), ("phone", PHONE)):
         async with tabs(chromium, served, viewport=size, color_scheme=scheme) as browser:
@@ -105,6 +141,7 @@ async def test_pictures_on_a_desk_and_on_a_phone(
             await eventually(complete)
             assert await tab.page.evaluate(STICKING_OUT) == []
             assert await tab.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+            assert await tab.page.evaluate(TOO_FAINT) == []
             if (where, scheme) != ("phone", "dark"):
                 sizes.append(await picture(tab, f"{where}-{scheme}.webp"))
             if where == "phone":

@@ -1,9 +1,9 @@
 // Disputes by deadline: a deadline that passes is money lost.
 
-import { liveList } from "../client/list.js";
 import { $, sign, text } from "./dom.js";
 import { money, span, words } from "./format.js";
 import { Queue, twoLines } from "./queue.js";
+import { openRows } from "./open-rows.js";
 import { byDeadline, deadline, needsAnswer, OPEN } from "./deadline.js";
 
 export class Disputes {
@@ -16,7 +16,7 @@ export class Disputes {
   }
 
   attach(client, onEvent) {
-    this.#list = liveList(client, "disputes", { filter: { status: OPEN }, limit: 250, sort: byDeadline, throttleMs: 200, onEvent }, () => this.mark());
+    this.#list = openRows(client, "disputes", OPEN, { sort: byDeadline, onEvent }, () => this.mark());
   }
 
   get rows() {

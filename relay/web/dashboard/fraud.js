@@ -1,8 +1,8 @@
 // The fraud queue: the highest score first, and of the same score the oldest.
 
-import { liveList } from "../client/list.js";
 import { $, h, text } from "./dom.js";
 import { money, span, words } from "./format.js";
+import { openRows } from "./open-rows.js";
 import { Queue } from "./queue.js";
 import { risk } from "./tone.js";
 
@@ -18,7 +18,7 @@ export class Fraud {
   }
 
   attach(client, onEvent) {
-    this.#list = liveList(client, "fraud_alerts", { filter: { status: OPEN }, limit: 250, sort: ["-risk_score", "created_at"], throttleMs: 200, onEvent }, () => this.mark());
+    this.#list = openRows(client, "fraud_alerts", OPEN, { sort: ["-risk_score", "created_at"], onEvent }, () => this.mark());
   }
 
   get rows() {

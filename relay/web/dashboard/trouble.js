@@ -15,7 +15,7 @@ export class Trouble {
   error = (error) => {
     if (/^token_(missing|invalid|expired|refused)$/.test(error.code)) this.session.refused();
     // What passes by itself is told in the status, as long as it lasts.
-    if (error.retryable || error.advice === "sign-in" || error.code === "unknown_channel") return;
+    if (error.retryable || error.advice === "sign-in" || ["unknown_channel", "filter_refused"].includes(error.code)) return;
     this.notices.show(`error ${error.code} ${error.channel ?? ""}`, { tone: "bad", title: error.channel ? `${error.channel}:` : "Error:", text: error.message });
   };
 
