@@ -136,7 +136,8 @@ async def test_filter_search_and_sort_hold_through_updates_and_reloads(
 async def test_a_paused_list_holds_still_and_counts_what_waits(
     browser: Tabs, served: RunningRelay, payments: Database
 ) -> None:
-    """While paused nothing moves and the button tells how many payments are new; then all of it is there at once."""
+    """While paused nothing moves and the button tells how many payments are new; then all of it is there at once.
+    Another filter shows what is there now, and holds that still."""
     user = await student(payments, "paused@example.com")
     first = await pay(payments, user)
     tab = await browser.tab(served.token())
@@ -153,6 +154,15 @@ async def test_a_paused_list_holds_still_and_counts_what_waits(
 
     await eventually(waiting)
     assert await tab.payments() == still
+    await tab.page.locator('#statuses [data-status="succeeded"]').click()
+
+    async def filtered() -> bool:
+        assert {status for _, status in await tab.payments()} == {"Succeeded"}
+        assert (await pause.inner_text()) == "Resume"
+        return True
+
+    await eventually(filtered)
+    await tab.page.locator('#statuses [data-status="succeeded"]').click()
     await pause.click()
     await tab.shows(new[0], "Succeeded")
     assert [id for id, _ in (await tab.payments())[:3]] == [str(id) for id in reversed(new)]

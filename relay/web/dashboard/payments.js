@@ -84,8 +84,10 @@ export class Payments {
     this.#shown = this.#page;
     $("payments-scroll").scrollTop = 0;
     this.#hold(false);
+    // Whoever asks for another view while the list is held still gets it, of what is there now.
+    this.#list?.resume();
     this.#list?.set({ sort: order(this.#wish.sort), where: where(this.#wish) });
-    this.mark();
+    this.#still();
   }
 
   #controls() {
@@ -176,7 +178,7 @@ export class Payments {
     const more = list.rows.length - rows.length;
     keyed(foot, ["note", more > 0 && "more", filtered && "clear", rows.length > 0 && "csv"].filter(Boolean), (name) => name,
       (name) => this.#footPart(name), (node, name) => {
-        if (name === "note") text(node, `${integer(rows.length)} of ${integer(list.rows.length)} shown. This page keeps the ${list.partial ? "" : "newest "}${integer(KEEP)} at most; times are yours.`);
+        if (name === "note") text(node, `${integer(rows.length)} of ${integer(list.rows.length)} shown. This page keeps ${list.partial ? "" : "the newest "}${integer(KEEP)} at most; times are yours.`);
         if (name === "more") text(node, `Show ${integer(Math.min(more, this.#step))} more`);
       });
   }
