@@ -159,10 +159,10 @@ class Preparer:
         """Updates of rows that did not change themselves; and channels of which any row may have changed so."""
         told: list[tuple[Assembler, list[RowChange]]] = []
         unknown: list[Truncation] = []
-        new: dict[str, list[Mapping[str, Any]]] = {}
+        new: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
         for change in changes:
             if change.op == "insert" and change.key is not None:
-                new.setdefault(change.source, []).append(change.key)
+                new.setdefault((change.source, change.xid), []).append(change.key)
         for each in announcements(self._readers, changes):
             assembler = self._assemblers[each.lookup.channel]
             channel = assembler.channel
@@ -178,7 +178,12 @@ class Preparer:
                     unknown.append(Truncation(channel.name, each.change.xid))
                 else:
                     told.append(
-                        (assembler, each.updates(channel, _without(images, new.get(channel.source, ()))))
+                        (
+                            assembler,
+                            each.updates(
+                                channel, _without(images, new.get((channel.source, each.change.xid), ()))
+                            ),
+                        )
                     )
         return told, tuple(unknown)
 
@@ -263,7 +268,11 @@ class Preparer:
 def _without(
     images: Iterable[Mapping[str, Any]], keys: Sequence[Mapping[str, Any]]
 ) -> list[Mapping[str, Any]]:
-    """``images`` but for the rows of ``keys``: who is told that a row is new is told all that is known of it."""
+    """``images`` but for the rows of ``keys``, which are new by the very transaction that the news is of.
+
+    Whoever is told of such a row is told all that is known of it, whichever relay tells it and in whatever parts: look-ups
+    see the whole transaction. Of one committed earlier somebody may have been told before there was more to tell.
+    """
     columns = sorted(keys[0]) if keys else []
     known = {tuple(key_text(key[column]) for column in columns) for key in keys}
     return [image for image in images if tuple(key_text(image[column]) for column in columns) not in known]
