@@ -342,3 +342,20 @@ async def test_it_can_be_used_without_a_mouse_and_without_eyes(
     assert await page.get_by_role("dialog").is_visible()
     await page.keyboard.press("Escape")
     assert await button.evaluate("node => node === document.activeElement")
+
+
+async def test_what_cannot_be_read_is_said_not_to_be_shown(
+    browser: Tabs, served: RunningRelay, payments: Database
+) -> None:
+    """A payment that is withheld is no row, and a notice counts it; another one after it is shown."""
+    user = await student(payments, "withheld@example.com")
+    tab = await browser.tab(served.token())
+    broken = await pay(payments, user, "NaN")
+    notice = tab.page.locator('[data-notice="withheld"]')
+    await eventually(notice.is_visible)
+    assert "could not be shown" in await notice.inner_text()
+    whole = await pay(payments, user, "12.00")
+    await tab.shows(whole, "Pending")
+    assert str(broken) not in [id for id, _ in await tab.payments()]
+    await notice.get_by_role("button", name="Dismiss").click()
+    await eventually(notice.is_hidden)

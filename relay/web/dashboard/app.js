@@ -128,7 +128,7 @@ function signOut() {
 
 for (const [name, paint, ticks] of [
   ["bar", () => bar.paint(), true], ["notices", () => notices.paint()], ["tiles", () => tiles.paint()], ["chart", () => chart.paint()],
-  ["payments", () => payments.paint()], ["disputes", () => disputes.paint(), true], ["fraud", () => fraud.paint(), true],
+  ["payments", () => payments.paint(), true], ["disputes", () => disputes.paint(), true], ["fraud", () => fraud.paint(), true],
   ["stuck", () => stuck.paint(), true], ["webhooks", () => webhooks.paint(), true], ["spike", () => spike.paint(), true], ["detail", () => detail.paint()],
   ["trouble", () => trouble.watch({ withheld: { payments, disputes, fraud, webhooks } }), true],
 ]) painter.add(name, paint, { ticks: Boolean(ticks) });

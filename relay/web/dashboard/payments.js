@@ -140,7 +140,6 @@ export class Payments {
     keyed($("rows"), rows, (row) => row.id, this.row.build, this.row.update);
     this.#pausing(list);
     this.#foot(list, rows);
-    if (this.#fresh.size) setTimeout(this.mark, 1000); // marks fade although nothing comes
   }
 
   #chips() {
