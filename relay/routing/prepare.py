@@ -270,8 +270,8 @@ def _without(
 ) -> list[Mapping[str, Any]]:
     """``images`` but for the rows of ``keys``, which are new by the very transaction that the news is of.
 
-    Whoever is told of such a row is told all that is known of it, whichever relay tells it and in whatever parts: look-ups
-    see the whole transaction. Of one committed earlier somebody may have been told before there was more to tell.
+    Whoever is told of such a row is told all that is known of it, whichever relay tells it and in whatever parts, for
+    look-ups see the whole transaction. Of one committed earlier somebody may have been told when there was less to tell.
     """
     columns = sorted(keys[0]) if keys else []
     known = {tuple(key_text(key[column]) for column in columns) for key in keys}
