@@ -271,7 +271,7 @@ def _without(
     """``images`` but for the rows of ``keys``, which are new by the very transaction that the news is of.
 
     Whoever is told of such a row is told all that is known of it, whichever relay tells it and in whatever parts, for
-    look-ups see the whole transaction. Of one committed earlier somebody may have been told when there was less to tell.
+    look-ups see the whole transaction. Of one committed earlier somebody may have been told when there was less.
     """
     columns = sorted(keys[0]) if keys else []
     known = {tuple(key_text(key[column]) for column in columns) for key in keys}
