@@ -25,8 +25,10 @@ __all__ = ["Active", "Feeder", "resync"]
 
 #: Rows of the snapshot after a resync when the subscribe asked for none.
 RESYNC_ROWS = 100
-#: Held messages at or below this many leave with the release; more are first sent at the client's pace.
+#: Held messages at or below this many, and so many bytes, leave with the release; more are first sent at the client's
+#: pace. All at once they would count as live, and a client with large rows would be taken for a slow one.
 RELEASE_AT_ONCE = 100
+RELEASE_BYTES = 65536
 #: Snapshots taken again in a row before the client is told to come back later.
 ATTEMPTS = 5
 
@@ -113,7 +115,7 @@ class Feeder:
         in vain."""
         hub, subscription = self._services.hub, active.subscription
         while self._is_current(active) and not active.void:
-            live = len(subscription.held or ()) <= RELEASE_AT_ONCE
+            live = _few(subscription)
             messages = (hub.release if live else hub.take)(subscription, floors=floors)
             if messages is None:
                 self.void([active], "overtaken")
@@ -126,6 +128,13 @@ class Feeder:
     async def _tell(self, active: Active, messages: Sequence[bytes]) -> None:
         """Send what was fetched, for as long as it is still true and still the client's to see."""
         await self._peer.send_all(messages, wanted=lambda: self._is_current(active) and not active.void)
+
+
+def _few(subscription: Subscription) -> bool:
+    """Whether what is held is little enough to be sent at once."""
+    held = subscription.held or ()
+    size = sum(len(message) for _, message in held if message is not None)
+    return len(held) <= RELEASE_AT_ONCE and size <= RELEASE_BYTES
 
 
 def _passes(error: RelayError) -> bool:
