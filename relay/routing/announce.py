@@ -33,7 +33,8 @@ class Announcement:
         One change may be news for several rows, and clients tell events apart by id, so each has the row's key in it.
         """
         told = []
-        columns = sorted(each.column for each in channel.fields.values() if each.name in channel.naming)
+        naming = [each.column for each in channel.fields.values() if each.name in channel.naming]
+        columns = sorted(column for column in naming if column)  # a field "id" may be a constant or looked up
         for image in images:
             key = {column: image[column] for column in columns}
             suffix = ",".join(str(value) for value in key.values())

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from relay.capture.change import Change
 from relay.capture.rows import images_by
 from relay.errors import CaptureDegraded, DatabaseError, DatabaseUnreachable, LookUpRefused, RowInvalid
-from relay.routing.announce import announcements
+from relay.routing.announce import Announcement, announcements
 from relay.routing.assemble import Assembler, Known, Needs
 from relay.routing.causality import in_causal_order
 from relay.routing.channel import Channel, Lookup
@@ -163,28 +163,32 @@ class Preparer:
         for change in changes:
             if change.op == "insert" and change.key is not None:
                 new.setdefault((change.source, change.xid), []).append(change.key)
+        asked: dict[LookupId, list[Announcement]] = {}
         for each in announcements(self._readers, changes):
-            assembler = self._assemblers[each.lookup.channel]
-            channel = assembler.channel
             if each.keys is None:
-                unknown.append(Truncation(channel.name, each.change.xid))
+                unknown.append(Truncation(each.lookup.channel, each.change.xid))
             elif each.keys:
-                statement = images_by(channel.source, channel.columns[channel.source], each.lookup.key)
-                try:
-                    images = await self._source.look_up_reverse(statement, each.keys)
-                except (CaptureDegraded, DatabaseUnreachable):
-                    raise
-                except DatabaseError:
-                    unknown.append(Truncation(channel.name, each.change.xid))
-                else:
-                    told.append(
-                        (
-                            assembler,
-                            each.updates(
-                                channel, _without(images, new.get((channel.source, each.change.xid), ()))
-                            ),
-                        )
-                    )
+                asked.setdefault(each.lookup.id, []).append(each)
+        # One query for each look-up, for nobody else is told anything while it runs.
+        for (name, _), some in asked.items():
+            assembler, key = self._assemblers[name], some[0].lookup.key
+            channel = assembler.channel
+            keys = list(dict.fromkeys(text for each in some for text in each.keys or ()))
+            statement = images_by(channel.source, channel.columns[channel.source], key)
+            try:
+                images = await self._source.look_up_reverse(statement, keys)
+            except (CaptureDegraded, DatabaseUnreachable):
+                raise
+            except DatabaseError:
+                unknown += [Truncation(name, each.change.xid) for each in some]
+                continue
+            rows: dict[str, list[Mapping[str, Any]]] = {}
+            for image in images:
+                rows.setdefault(key_text(image[key]), []).append(image)
+            for each in some:
+                concerned = [row for text in each.keys or () for row in rows.get(text, ())]
+                fresh = new.get((channel.source, each.change.xid), ())
+                told.append((assembler, each.updates(channel, _without(concerned, fresh))))
         return told, tuple(unknown)
 
     def _flows(self, changes: Sequence[Change]) -> list[tuple[Assembler, list[RowChange]]]:

@@ -240,6 +240,24 @@ async def test_a_replay_that_was_broken_off_announces_nothing_to_others() -> Non
     assert (await prepare.prepare([again])).scope_changes == ()
 
 
+async def test_what_a_bulk_of_changes_announces_is_asked_for_at_once() -> None:
+    """However many links a batch has, their rows are one query; each link is news for its own rows."""
+
+    class Linked(Lookups):
+        async def look_up_reverse(self, sql: str, values: Any) -> list[Any]:
+            self.asked.append(sorted(values))
+            return [image(int(value) * 10, student_id=int(value)) for value in values]
+
+    source = Linked({n: [n] for n in range(1, 31)})
+    announcing = channel(lookups={"tenant": TENANT | {"announce": True}})
+    links = [
+        change(n, "insert", {"id": n, "user_id": n, "school_id": n}, source=MEMBERS) for n in range(1, 31)
+    ]
+    prepared = await preparer(source, announcing).prepare(links)
+    assert [each.id for each in prepared.events] == [f"{n}.{n * 10}" for n in range(1, 31)]
+    assert len(source.asked) == 2  # the rows, and the look-up itself
+
+
 async def test_one_table_feeds_several_channels_in_order() -> None:
     """Each channel gets its own event of a change; all events are in the order of their ids."""
     folded = channel("folded", coalesce=True)
