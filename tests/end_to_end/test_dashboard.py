@@ -165,7 +165,12 @@ async def test_a_paused_list_holds_still_and_counts_what_waits(
     await tab.page.locator('#statuses [data-status="succeeded"]').click()
     await pause.click()
     await tab.shows(new[0], "Succeeded")
-    assert [id for id, _ in (await tab.payments())[:3]] == [str(id) for id in reversed(new)]
+
+    async def on_top() -> bool:
+        assert [id for id, _ in (await tab.payments())[:3]] == [str(id) for id in reversed(new)]
+        return True
+
+    await eventually(on_top)
 
 
 async def test_what_is_read_further_down_stays_where_it_is(
