@@ -54,6 +54,24 @@ test("stale says since when, what was wrong, and when it is tried again", () => 
   assert.equal(describe(status({ state: "signed-out" }), 0, NOON).reconnect, false);
 });
 
+test("whoever was away is told what was missed, for a while", async () => {
+  const { Comeback } = await part("comeback");
+  const back = new Comeback();
+  const returns = (...states) => states.forEach((state) => back.status({ state }, NOON));
+  returns("connecting", "catching-up", "live");
+  assert.equal(back.words(NOON), "");
+  back.change();
+  returns("stale");
+  back.change();
+  back.change();
+  returns("catching-up", "live");
+  assert.deepEqual([back.words(NOON), back.words(NOON + 20_000)], ["caught up with 2 changes", ""]);
+  returns("stale");
+  back.reset();
+  returns("live");
+  assert.equal(back.words(NOON), "synchronised anew");
+});
+
 const payment = (id, state, at, more = {}) => ({ id: String(id), status: state, created_at: iso(at), updated_at: iso(at), ...more });
 
 test("a spike is twice the usual and ten points more, of at least five failures, and holds until it was calm", () => {

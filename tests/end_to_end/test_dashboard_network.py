@@ -62,7 +62,7 @@ async def test_a_network_that_comes_and_goes_loses_nothing(
 async def test_it_comes_back_without_anybody_pressing_anything(
     browser: Tabs, served: RunningRelay, payments: Database
 ) -> None:
-    """After a short cut the page reconnects by itself and the reconnect button goes."""
+    """After a short cut the page reconnects by itself, tells what it caught up with, and the reconnect button goes."""
     user = await student(payments, "itself@example.com")
     async with TcpProxy.before(served.http) as proxy:
         browser.base = proxy.through(served.http)
@@ -74,6 +74,7 @@ async def test_it_comes_back_without_anybody_pressing_anything(
         await tab.becomes("live")
         await tab.shows(payment, "Pending")
         assert not await tab.page.locator("#reconnect").is_visible()
+        assert await tab.text("#state-detail") == "caught up with 1 change"
 
 
 async def test_a_network_that_swallows_everything_is_noticed(browser: Tabs, served: RunningRelay) -> None:

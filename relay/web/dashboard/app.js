@@ -4,6 +4,7 @@ import { connect } from "../client/index.js";
 import { liveNumbers } from "../client/list.js";
 import { readSettings, writeSettings } from "./address.js";
 import { Chart } from "./chart.js";
+import { Comeback } from "./comeback.js";
 import { Detail } from "./detail.js";
 import { Disputes } from "./disputes.js";
 import { $, text, toggle } from "./dom.js";
@@ -36,7 +37,8 @@ let client = null;
 let numbers = null;
 let granted = null;
 
-const ledger = new Ledger({ now, mark });
+const comeback = new Comeback();
+const ledger = new Ledger({ now, mark, comeback });
 const notices = new Notices(() => mark("notices"));
 const payments = new Payments({ settings, changed: keep, open: open("transactions"), mark: () => mark("payments") });
 const tiles = new Tiles({ window: settings.window || "24h", choose: (window) => keep({ window: window === "24h" ? "" : window }), currency });
@@ -64,7 +66,7 @@ const signIn = new SignIn((token) => {
   if (client) client.reconnect();
   else start();
 });
-const bar = new StatusBar({ freshness, reconnect: () => client?.reconnect(), signOut });
+const bar = new StatusBar({ freshness, comeback, reconnect: () => client?.reconnect(), signOut });
 
 function counted(latest) {
   tiles.set(latest);

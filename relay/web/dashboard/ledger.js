@@ -11,10 +11,12 @@ export class Ledger {
   failures = new FailureWatch();
   open = new OpenPayments();
 
-  /** `now()`: the clock of the database, in milliseconds; `mark(...parts)`: these are to be painted. */
-  constructor({ now, mark }) {
-    this.now = now;
-    this.mark = mark;
+  /**
+   * `now()`: the clock of the database, in milliseconds; `mark(...parts)`: these are to be painted; `comeback` is told of
+   * every change.
+   */
+  constructor({ now, mark, comeback }) {
+    Object.assign(this, { now, mark, comeback });
   }
 
   /** Watch all payments, whatever the list shows of them. */
@@ -32,13 +34,17 @@ export class Ledger {
         this.open.event(event);
         this.mark("stuck", "spike");
       },
-      onReset: () => this.history.gap(new Date(this.now()).toISOString()),
+      onReset: () => {
+        this.history.gap(new Date(this.now()).toISOString());
+        this.comeback.reset();
+      },
     });
   }
 
   /** An event of any channel, for its row's history. */
   note = (event) => {
     this.history.event(event);
+    this.comeback.change();
     this.mark("detail");
   };
 }

@@ -7,15 +7,16 @@ export class StatusBar {
   #status = null;
   #said = "";
 
-  /** `freshness` knows the age of what is shown. */
-  constructor({ freshness, reconnect, signOut }) {
-    this.freshness = freshness;
+  /** `freshness` knows the age of what is shown, `comeback` what was missed. */
+  constructor({ freshness, comeback, reconnect, signOut }) {
+    Object.assign(this, { freshness, comeback });
     $("reconnect").addEventListener("click", reconnect);
     $("sign-out").addEventListener("click", signOut);
   }
 
   set(status) {
     this.#status = status;
+    this.comeback.status(status, Date.now());
   }
 
   paint() {
@@ -27,7 +28,7 @@ export class StatusBar {
     if (state.dataset.state !== told.state) state.dataset.state = told.state;
     if (state.dataset.tone !== told.tone) state.dataset.tone = told.tone;
     text($("state-label"), told.label);
-    text($("state-detail"), told.detail);
+    text($("state-detail"), told.detail || (told.state === "live" ? this.comeback.words(now) : ""));
     text($("as-of"), told.asOf);
     toggle($("reconnect"), told.reconnect);
     document.title = `${["live", "catching-up"].includes(told.state) ? "" : `(${told.label}) `}Payments, live`;
