@@ -91,15 +91,15 @@ class Garden:
         }
         return jsontext.encode(value).decode()
 
-    async def pay(self, user: int) -> int:
-        """One payment."""
+    async def pay(self, user: int, status: str = "processing") -> int:
+        """One payment; of one that has failed the reason is shown, too."""
         ((payment,),) = await self._database.execute(
             "INSERT INTO finances_purchasetransaction (student_id, transaction_type, amount, payment_status,"
             " stripe_payment_intent_id, stripe_customer_id, metadata, created_at, updated_at)"
             " VALUES (%s, 'package', %s, %s, %s, %s, %s, now(), now()) RETURNING id",
             user,
             f"{self._plants.random.randint(100, 99999) / 100:.2f}",
-            self._plants.random.choice(["processing", "failed"]),
+            status,
             self._intent(user),
             self._plants.put("customer of Stripe"),
             self._metadata(user),
