@@ -14,16 +14,45 @@
 
   const rows = {
     transactions: (id, status) => ({
-      id, payment_intent_id: `pi_${id}`, customer_name: `Person ${id % 90}`, customer_email: `p${id % 90}@example.org`,
-      amount: `${(id % 300) + 1}.50`, currency: "eur", status, transaction_type: "package", created_at: iso(), updated_at: iso(),
+      id,
+      payment_intent_id: `pi_${id}`,
+      customer_name: `Person ${id % 90}`,
+      customer_email: `p${id % 90}@example.org`,
+      amount: `${(id % 300) + 1}.50`,
+      currency: "eur",
+      status,
+      transaction_type: "package",
+      created_at: iso(),
+      updated_at: iso(),
       metadata: { plan_name: "5 hours", ...(status === "failed" ? { error_message: `reason ${id}` } : {}) },
     }),
     disputes: (id, status) => ({
-      id, dispute_id: `dp_${id}`, amount: "20.00", currency: "eur", reason: "fraudulent", status,
-      evidence_due_by: iso(), evidence_submitted: false, created_at: iso(),
+      id,
+      dispute_id: `dp_${id}`,
+      amount: "20.00",
+      currency: "eur",
+      reason: "fraudulent",
+      status,
+      evidence_due_by: iso(),
+      evidence_submitted: false,
+      created_at: iso(),
     }),
-    fraud_alerts: (id, status) => ({ id, alert_type: "card_testing", risk_score: id % 100, status, created_at: iso(), severity: "high" }),
-    webhooks: (id, status) => ({ id, event_type: "charge.refunded", status, attempts: 1, received_at: iso(), error_message: "" }),
+    fraud_alerts: (id, status) => ({
+      id,
+      alert_type: "card_testing",
+      risk_score: id % 100,
+      status,
+      created_at: iso(),
+      severity: "high",
+    }),
+    webhooks: (id, status) => ({
+      id,
+      event_type: "charge.refunded",
+      status,
+      attempts: 1,
+      received_at: iso(),
+      error_message: "",
+    }),
   };
   const kinds = {
     transactions: ["transaction_update", "transaction", ["processing", "succeeded", "failed", "refunded"]],
@@ -40,8 +69,15 @@
     const id = String(again ? number - 1 : number);
     const status = statuses[again ? 1 + (number % (statuses.length - 1)) : 0];
     tell({
-      type, channel, id: String(number), timestamp: iso(),
-      data: { action: again ? "status_changed" : "created", [object]: rows[channel](id, status), ...(again ? { previous_status: statuses[0] } : {}) },
+      type,
+      channel,
+      id: String(number),
+      timestamp: iso(),
+      data: {
+        action: again ? "status_changed" : "created",
+        [object]: rows[channel](id, status),
+        ...(again ? { previous_status: statuses[0] } : {}),
+      },
       ...(channel !== "transactions" && channel !== "webhooks" && number % 5 === 0 ? { membership: "left" } : {}),
     });
     if (number % 10 === 0) numbers();
@@ -49,10 +85,21 @@
   }
 
   function numbers() {
-    const series = Array.from({ length: 24 }, (_, i) => ({ timestamp: new Date(begin + (i - 23) * 3600000).toISOString(), value: (number + i) % 50 }));
+    const series = Array.from({ length: 24 }, (_, i) => ({
+      timestamp: new Date(begin + (i - 23) * 3600000).toISOString(),
+      value: (number + i) % 50,
+    }));
     tell({
-      type: "metrics_update", channel: "metrics", id: `m${number}`, timestamp: iso(), as_of: iso(), complete: true,
-      data: { metrics: { total_transactions_24h: number, success_rate_24h: 93.1, total_revenue_24h: `${number}.00` }, trend_data: { transactions: series, revenue: series, success_rate: series } },
+      type: "metrics_update",
+      channel: "metrics",
+      id: `m${number}`,
+      timestamp: iso(),
+      as_of: iso(),
+      complete: true,
+      data: {
+        metrics: { total_transactions_24h: number, success_rate_24h: 93.1, total_revenue_24h: `${number}.00` },
+        trend_data: { transactions: series, revenue: series, success_rate: series },
+      },
     });
   }
 
@@ -63,15 +110,27 @@
       setTimeout(() => {
         this.readyState = 1;
         this.onopen?.({});
-        tell({ type: "welcome", protocol: 1, connection: "1", subject: "wall", channels: CHANNELS, heartbeat_seconds: 600, expires_at: iso(), cursor: "c0" });
+        tell({
+          type: "welcome",
+          protocol: 1,
+          connection: "1",
+          subject: "wall",
+          channels: CHANNELS,
+          heartbeat_seconds: 600,
+          expires_at: iso(),
+          cursor: "c0",
+        });
       }, 5);
     }
     send(text) {
       const { type, channels, id } = JSON.parse(text);
       if (type !== "subscribe") return;
-      const granted = Object.fromEntries(channels.map((name) => [name, { filter: {}, view: "v", resumed: false, replayed: 0 }]));
+      const granted = Object.fromEntries(
+        channels.map((name) => [name, { filter: {}, view: "v", resumed: false, replayed: 0 }]),
+      );
       tell({ type: "subscribed", id, channels: granted });
-      for (const channel of channels) if (kinds[channel]) tell({ type: "snapshot", channel, rows: [], truncated: false });
+      for (const channel of channels)
+        if (kinds[channel]) tell({ type: "snapshot", channel, rows: [], truncated: false });
       numbers();
       checkpoint();
     }
@@ -84,13 +143,14 @@
     },
     days: () => (number * STEP_MS) / 86400000,
     /** Make `count` changes, as fast as the page can take them while it goes on painting. */
-    pass: (count) => new Promise((resolve) => {
-      const some = () => {
-        for (let i = 0; i < 200 && count > 0; i++, count--) change();
-        if (count > 0) setTimeout(some);
-        else setTimeout(resolve, 1000); // the last of it is painted
-      };
-      some();
-    }),
+    pass: (count) =>
+      new Promise((resolve) => {
+        const some = () => {
+          for (let i = 0; i < 200 && count > 0; i++, count--) change();
+          if (count > 0) setTimeout(some);
+          else setTimeout(resolve, 1000); // the last of it is painted
+        };
+        some();
+      }),
   };
 })();

@@ -8,6 +8,7 @@ import { Comeback } from "./comeback.js";
 import { Detail } from "./detail.js";
 import { Disputes } from "./disputes.js";
 import { $, text, toggle } from "./dom.js";
+import { zone } from "./format.js";
 import { Fraud } from "./fraud.js";
 import { Freshness } from "./freshness.js";
 import { Ledger } from "./ledger.js";
@@ -41,13 +42,32 @@ const comeback = new Comeback();
 const ledger = new Ledger({ now, mark, comeback });
 const notices = new Notices(() => mark("notices"));
 const payments = new Payments({ settings, changed: keep, open: open("transactions"), mark: () => mark("payments") });
-const tiles = new Tiles({ window: settings.window || "24h", choose: (window) => keep({ window: window === "24h" ? "" : window }), currency });
-const chart = new Chart({ series: settings.series || "revenue", choose: (series) => keep({ series: series === "revenue" ? "" : series }), currency, mark: () => mark("chart") });
+const tiles = new Tiles({
+  window: settings.window || "24h",
+  choose: (window) => keep({ window: window === "24h" ? "" : window }),
+  currency,
+});
+const chart = new Chart({
+  series: settings.series || "revenue",
+  choose: (series) => keep({ series: series === "revenue" ? "" : series }),
+  currency,
+  mark: () => mark("chart"),
+});
 const disputes = new Disputes({ open: open("disputes"), mark: () => mark("disputes"), now });
 const fraud = new Fraud({ open: open("fraud_alerts"), mark: () => mark("fraud"), now });
-const stuck = new Stuck({ payments: ledger.open, total: () => numbers?.data?.metrics?.stuck_transactions, open: open("transactions"), mark: () => mark("stuck"), now });
+const stuck = new Stuck({
+  payments: ledger.open,
+  total: () => numbers?.data?.metrics?.stuck_transactions,
+  open: open("transactions"),
+  mark: () => mark("stuck"),
+  now,
+});
 const webhooks = new Webhooks({ mark: () => mark("webhooks"), now });
-const spike = new SpikeBanner({ verdict: () => ledger.failures.verdict(now()), look: () => show({ status: "failed", q: "" }), announce });
+const spike = new SpikeBanner({
+  verdict: () => ledger.failures.verdict(now()),
+  look: () => show({ status: "failed", q: "" }),
+  announce,
+});
 const detail = new Detail({ find, related, history: ledger.history, began: () => ledger.history.began });
 
 /** Channels that this page shows: how to begin, and the parts of the page they fill. */
@@ -57,7 +77,10 @@ const CHANNELS = {
   disputes: { parts: ["disputes"], begin: () => disputes.attach(client, ledger.note) },
   fraud_alerts: { parts: ["fraud"], begin: () => fraud.attach(client, ledger.note) },
   webhooks: { parts: ["webhooks"], begin: () => webhooks.attachEvents(client, ledger.note) },
-  webhook_status: { parts: ["webhooks"], begin: () => webhooks.setHealth(liveNumbers(client, "webhook_status", () => mark("webhooks"))) },
+  webhook_status: {
+    parts: ["webhooks"],
+    begin: () => webhooks.setHealth(liveNumbers(client, "webhook_status", () => mark("webhooks"))),
+  },
 };
 const session = new Session();
 const trouble = new Trouble({ notices, session, giveToken: () => signIn.offer("") });
@@ -88,7 +111,10 @@ function changed(status) {
   if (status.subject && status.channels !== granted) arrange((granted = status.channels));
   signIn.status(status);
   trouble.status(status);
-  text($("about"), status.subject ? `Signed in as ${status.subject}. Times are ${Intl.DateTimeFormat().resolvedOptions().timeZone || "local"}; ages go by the clock of the database.` : "");
+  text(
+    $("about"),
+    status.subject ? `Signed in as ${status.subject}. Times are ${zone()}; ages go by the clock of the database.` : "",
+  );
   toggle($("sign-out"), Boolean(status.subject) && status.state !== "signed-out" && !session.renews);
   mark("bar");
 }
@@ -111,7 +137,10 @@ function find(channel, id) {
 function related(channel, row) {
   const intent = row.payment_intent_id;
   if (!intent) return [];
-  const of = (name, rows) => (name === channel ? [] : rows.filter((each) => each.payment_intent_id === intent).map((each) => ({ channel: name, row: each })));
+  const of = (name, rows) =>
+    name === channel
+      ? []
+      : rows.filter((each) => each.payment_intent_id === intent).map((each) => ({ channel: name, row: each }));
   return [...of("transactions", payments.rows), ...of("disputes", disputes.rows), ...of("fraud_alerts", fraud.rows)];
 }
 
@@ -129,11 +158,20 @@ function signOut() {
 }
 
 for (const [name, paint, ticks] of [
-  ["bar", () => bar.paint(), true], ["notices", () => notices.paint()], ["tiles", () => tiles.paint()], ["chart", () => chart.paint()],
-  ["payments", () => payments.paint(), true], ["disputes", () => disputes.paint(), true], ["fraud", () => fraud.paint(), true],
-  ["stuck", () => stuck.paint(), true], ["webhooks", () => webhooks.paint(), true], ["spike", () => spike.paint(), true], ["detail", () => detail.paint()],
+  ["bar", () => bar.paint(), true],
+  ["notices", () => notices.paint()],
+  ["tiles", () => tiles.paint()],
+  ["chart", () => chart.paint()],
+  ["payments", () => payments.paint(), true],
+  ["disputes", () => disputes.paint(), true],
+  ["fraud", () => fraud.paint(), true],
+  ["stuck", () => stuck.paint(), true],
+  ["webhooks", () => webhooks.paint(), true],
+  ["spike", () => spike.paint(), true],
+  ["detail", () => detail.paint()],
   ["trouble", () => trouble.watch({ withheld: { payments, disputes, fraud, webhooks } }), true],
-]) painter.add(name, paint, { ticks: Boolean(ticks) });
+])
+  painter.add(name, paint, { ticks: Boolean(ticks) });
 painter.start();
 
 addEventListener("hashchange", () => {

@@ -5,7 +5,12 @@ import { meaning } from "./tone.js";
 
 export function badge(status) {
   const use = s("use");
-  const node = h("span", { class: "badge" }, s("svg", { class: "sign", viewBox: "0 0 16 16", "aria-hidden": "true" }, use), h("span"));
+  const node = h(
+    "span",
+    { class: "badge" },
+    s("svg", { class: "sign", viewBox: "0 0 16 16", "aria-hidden": "true" }, use),
+    h("span"),
+  );
   node.use = use;
   if (status !== undefined) setBadge(node, status);
   return node;

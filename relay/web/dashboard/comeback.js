@@ -16,7 +16,11 @@ export class Comeback {
       [this.#away, this.#changes, this.#anew] = [true, 0, false];
     } else if (state === "live" && this.#away) {
       this.#away = false;
-      const words = this.#anew ? "synchronised anew" : this.#changes ? `caught up with ${count(this.#changes, "change")}` : "nothing was missed";
+      const words = this.#anew
+        ? "synchronised anew"
+        : this.#changes
+          ? `caught up with ${count(this.#changes, "change")}`
+          : "nothing was missed";
       this.#told = { words, until: now + TOLD_MS };
     }
   }

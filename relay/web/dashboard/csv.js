@@ -1,6 +1,16 @@
 // Saving what is on the screen.
 
-const COLUMNS = ["id", "created_at", "customer_name", "customer_email", "transaction_type", "amount", "currency", "status", "payment_intent_id"];
+const COLUMNS = [
+  "id",
+  "created_at",
+  "customer_name",
+  "customer_email",
+  "transaction_type",
+  "amount",
+  "currency",
+  "status",
+  "payment_intent_id",
+];
 
 /** Rows as CSV (RFC 4180). A value that a spreadsheet would take for a formula gets an apostrophe in front. */
 export function csv(rows) {
@@ -10,7 +20,9 @@ export function csv(rows) {
     const safe = /^[=+\-@\t\r]/.test(plain) ? `'${plain}` : plain;
     return /[",\n\r]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
   };
-  return [columns, ...rows.map((row) => columns.map((name) => row[name]))].map((line) => line.map(cell).join(",")).join("\r\n");
+  return [columns, ...rows.map((row) => columns.map((name) => row[name]))]
+    .map((line) => line.map(cell).join(","))
+    .join("\r\n");
 }
 
 export function saveCsv(rows, name) {

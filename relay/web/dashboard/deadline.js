@@ -9,7 +9,14 @@ export const needsAnswer = (row) => /needs_response$/.test(row.status) && !row.e
 
 /** {left in milliseconds or null, overdue, soon, tone, label}. */
 export function deadline(row, now) {
-  if (!needsAnswer(row)) return { left: null, overdue: false, soon: false, tone: "busy", label: row.evidence_submitted ? "answered" : "under review" };
+  if (!needsAnswer(row))
+    return {
+      left: null,
+      overdue: false,
+      soon: false,
+      tone: "busy",
+      label: row.evidence_submitted ? "answered" : "under review",
+    };
   const due = Date.parse(row.evidence_due_by ?? "");
   if (Number.isNaN(due)) return { left: null, overdue: false, soon: false, tone: "warn", label: "no deadline" };
   const left = due - now;
@@ -21,5 +28,8 @@ export function deadline(row, now) {
 export function byDeadline(a, b) {
   const [waiting, other] = [needsAnswer(a), needsAnswer(b)];
   if (waiting !== other) return waiting ? -1 : 1;
-  return (Date.parse(a.evidence_due_by ?? "") || Infinity) - (Date.parse(b.evidence_due_by ?? "") || Infinity) || Number(a.id) - Number(b.id);
+  return (
+    (Date.parse(a.evidence_due_by ?? "") || Infinity) - (Date.parse(b.evidence_due_by ?? "") || Infinity) ||
+    Number(a.id) - Number(b.id)
+  );
 }

@@ -12,7 +12,14 @@ export class Disputes {
   constructor({ open, mark, now }) {
     this.now = now;
     this.mark = mark;
-    this.queue = new Queue($("disputes"), { title: "Disputes", empty: "No dispute is open.", build: twoLines, update: (button, row) => this.#item(button, row), open, mark });
+    this.queue = new Queue($("disputes"), {
+      title: "Disputes",
+      empty: "No dispute is open.",
+      build: twoLines,
+      update: (button, row) => this.#item(button, row),
+      open,
+      mark,
+    });
   }
 
   attach(client, onEvent) {
@@ -48,7 +55,9 @@ export class Disputes {
     text(parts.second, [row.customer_email, words(row.status)].filter(Boolean).join(" · "));
     const tone = due.tone ?? "";
     if (parts.due.dataset.tone !== tone) parts.due.dataset.tone = tone;
-    const label = due.left === null ? due.label : due.overdue ? `overdue by ${span(-due.left)}` : `${span(due.left)} left`;
-    if (parts.due.textContent !== label) parts.due.replaceChildren(...(due.overdue || due.soon ? [sign("alert")] : []), label);
+    const label =
+      due.left === null ? due.label : due.overdue ? `overdue by ${span(-due.left)}` : `${span(due.left)} left`;
+    if (parts.due.textContent !== label)
+      parts.due.replaceChildren(...(due.overdue || due.soon ? [sign("alert")] : []), label);
   }
 }

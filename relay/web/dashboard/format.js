@@ -2,12 +2,18 @@
 
 const MINUS = "\u2212";
 
-/** "1234.5", "eur" -> "€1,234.50", or "€1,235" without cents. An amount is a decimal string; it is only rounded for the eye. */
+/**
+ * "1234.5", "eur" -> "€1,234.50", or "€1,235" without cents. An amount is a decimal string, rounded for the eye alone.
+ */
 export function money(amount, currency = "eur", { cents = true, locale = undefined } = {}) {
   const value = Number(amount);
   if (amount === undefined || amount === null || amount === "" || !Number.isFinite(value)) return "–";
   try {
-    return numbers(locale, { style: "currency", currency: currency.toUpperCase(), ...(cents ? {} : { maximumFractionDigits: 0 }) }).format(value);
+    return numbers(locale, {
+      style: "currency",
+      currency: currency.toUpperCase(),
+      ...(cents ? {} : { maximumFractionDigits: 0 }),
+    }).format(value);
   } catch {
     return `${value.toFixed(2)} ${currency}`; // a currency that Intl does not know
   }
@@ -30,7 +36,9 @@ export const integer = (value, locale = undefined) =>
   value === undefined || value === null ? "–" : numbers(locale).format(value);
 
 export function percent(value, digits = 1) {
-  return value === undefined || value === null || !Number.isFinite(Number(value)) ? "–" : `${Number(value).toFixed(digits)}%`;
+  return value === undefined || value === null || !Number.isFinite(Number(value))
+    ? "–"
+    : `${Number(value).toFixed(digits)}%`;
 }
 
 /** Percentage points with a sign: "+1.2", "−0.4". */
@@ -74,7 +82,9 @@ export function span(milliseconds) {
 
 /** "needs_response" -> "Needs response". */
 export function words(name) {
-  const text = String(name ?? "").replaceAll("_", " ").trim();
+  const text = String(name ?? "")
+    .replaceAll("_", " ")
+    .trim();
   return text ? text[0].toUpperCase() + text.slice(1) : "–";
 }
 

@@ -14,11 +14,20 @@ export class Fraud {
   constructor({ open, mark, now }) {
     this.now = now;
     this.mark = mark;
-    this.queue = new Queue($("fraud"), { title: "Fraud alerts", empty: "No alert is open.", build, update: (button, row) => this.#item(button, row), open, mark });
+    this.queue = new Queue($("fraud"), {
+      title: "Fraud alerts",
+      empty: "No alert is open.",
+      build,
+      update: (button, row) => this.#item(button, row),
+      open,
+      mark,
+    });
   }
 
   attach(client, onEvent) {
-    this.#list = openRows(client, "fraud_alerts", OPEN, { sort: ["-risk_score", "created_at"], onEvent }, () => this.mark());
+    this.#list = openRows(client, "fraud_alerts", OPEN, { sort: ["-risk_score", "created_at"], onEvent }, () =>
+      this.mark(),
+    );
   }
 
   get rows() {
@@ -53,7 +62,15 @@ function build() {
   const parts = {};
   const part = (name, tag = "span") => (parts[name] = h(tag, { class: name }));
   parts.box = h("span", { class: "score-box" }, part("score", "b"), part("level", "i"));
-  const button = h("button", { type: "button", class: "item score" }, parts.box, part("first"), part("right"), part("second"), part("due"));
+  const button = h(
+    "button",
+    { type: "button", class: "item score" },
+    parts.box,
+    part("first"),
+    part("right"),
+    part("second"),
+    part("due"),
+  );
   button.parts = parts;
   return button;
 }

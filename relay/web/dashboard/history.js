@@ -45,7 +45,10 @@ export class History {
    */
   tell(channel, row) {
     const steps = this.steps(channel, row.id).map((step) => ({
-      at: step.at, status: step.status, previous: step.previous, changed: step.changed,
+      at: step.at,
+      status: step.status,
+      previous: step.previous,
+      changed: step.changed,
       kind: step.membership === "left" ? "left" : step.action,
     }));
     const told = steps.some((step) => step.kind === "created");
@@ -56,7 +59,9 @@ export class History {
       if (!first) steps.splice(1, 0, { at: row.updated_at ?? row.created_at, kind: "found", status: row.status });
     }
     const [begin, end] = [steps[0]?.at, steps.at(-1)?.at];
-    const inside = this.#gaps.filter((at) => begin && Date.parse(at) > Date.parse(begin) && Date.parse(at) < Date.parse(end));
+    const inside = this.#gaps.filter(
+      (at) => begin && Date.parse(at) > Date.parse(begin) && Date.parse(at) < Date.parse(end),
+    );
     steps.push(...inside.map((at) => ({ at, kind: "gap" })));
     return steps.sort((a, b) => Date.parse(a.at) - Date.parse(b.at));
   }

@@ -21,24 +21,28 @@ export class Ledger {
 
   /** Watch all payments, whatever the list shows of them. */
   attach(client) {
-    client.subscribe("transactions", { snapshot: SNAPSHOT }, {
-      onSnapshot: (rows) => {
-        this.history.began ??= this.now();
-        this.failures.seed(rows);
-        this.open.seed(rows);
-        this.mark("stuck", "spike");
+    client.subscribe(
+      "transactions",
+      { snapshot: SNAPSHOT },
+      {
+        onSnapshot: (rows) => {
+          this.history.began ??= this.now();
+          this.failures.seed(rows);
+          this.open.seed(rows);
+          this.mark("stuck", "spike");
+        },
+        onEvent: (event) => {
+          this.note(event);
+          this.failures.event(event);
+          this.open.event(event);
+          this.mark("stuck", "spike");
+        },
+        onReset: () => {
+          this.history.gap(new Date(this.now()).toISOString());
+          this.comeback.reset();
+        },
       },
-      onEvent: (event) => {
-        this.note(event);
-        this.failures.event(event);
-        this.open.event(event);
-        this.mark("stuck", "spike");
-      },
-      onReset: () => {
-        this.history.gap(new Date(this.now()).toISOString());
-        this.comeback.reset();
-      },
-    });
+    );
   }
 
   /** An event of any channel, for its row's history. */

@@ -19,8 +19,15 @@ export const COLUMNS = [
 
 /** Orders that the list can be in: [value, label], those of the columns and the latest change. */
 export const ORDERS = [
-  ["-created_at", "Newest first"], ["created_at", "Oldest first"], ["-updated_at", "Last changed first"],
-  ["-amount", "Largest amount"], ["amount", "Smallest amount"], ["customer", "Customer"], ["plan", "What"], ["status", "Status"], ["intent", "Payment"],
+  ["-created_at", "Newest first"],
+  ["created_at", "Oldest first"],
+  ["-updated_at", "Last changed first"],
+  ["-amount", "Largest amount"],
+  ["amount", "Smallest amount"],
+  ["customer", "Customer"],
+  ["plan", "What"],
+  ["status", "Status"],
+  ["intent", "Payment"],
 ];
 
 /** The comparator of an order like "-amount"; rows that are equal stay newest first. */
@@ -48,8 +55,18 @@ export function where({ statuses, query }) {
 }
 
 function found(row, wanted) {
-  const hay = [row.id, row.customer_name, row.customer_email, row.amount, row.payment_intent_id, row.status, plan(row), row.metadata?.error_message]
-    .join("\n").toLowerCase();
+  const hay = [
+    row.id,
+    row.customer_name,
+    row.customer_email,
+    row.amount,
+    row.payment_intent_id,
+    row.status,
+    plan(row),
+    row.metadata?.error_message,
+  ]
+    .join("\n")
+    .toLowerCase();
   return wanted.every((word) => hay.includes(word));
 }
 
@@ -61,7 +78,9 @@ export function read({ status = "", q = "", sort = "" }) {
 
 /** For the address: what differs from the page as it comes. */
 export const write = ({ statuses, query, sort }) => ({
-  status: [...statuses].join(","), q: query.trim(), sort: sort === DEFAULT_SORT ? "" : sort,
+  status: [...statuses].join(","),
+  q: query.trim(),
+  sort: sort === DEFAULT_SORT ? "" : sort,
 });
 
 export { name as customer, plan };

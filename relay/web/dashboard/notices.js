@@ -23,21 +23,39 @@ export class Notices {
   }
 
   paint() {
-    keyed($("notices"), [...this.#all.values()], (each) => each.id, (each) => this.#build(each), (node, each) => {
-      const { parts } = node;
-      node.dataset.tone = each.tone;
-      text(parts.title, each.title);
-      text(parts.words, each.words);
-      parts.act = each.action?.[1];
-      text(parts.action, each.action?.[0] ?? "");
-      toggle(parts.action, Boolean(each.action));
-      toggle(parts.close, !each.keep);
-    });
+    keyed(
+      $("notices"),
+      [...this.#all.values()],
+      (each) => each.id,
+      (each) => this.#build(each),
+      (node, each) => {
+        const { parts } = node;
+        node.dataset.tone = each.tone;
+        text(parts.title, each.title);
+        text(parts.words, each.words);
+        parts.act = each.action?.[1];
+        text(parts.action, each.action?.[0] ?? "");
+        toggle(parts.action, Boolean(each.action));
+        toggle(parts.close, !each.keep);
+      },
+    );
   }
 
   #build({ id }) {
-    const parts = { title: h("strong"), words: h("span"), action: h("button", { type: "button", onclick: () => parts.act?.() }), close: h("button", { type: "button", onclick: () => this.clear(id) }, "Dismiss") };
-    const node = h("div", { class: "notice", data: { notice: id } }, sign("alert"), h("p", {}, parts.title, " ", parts.words), parts.action, parts.close);
+    const parts = {
+      title: h("strong"),
+      words: h("span"),
+      action: h("button", { type: "button", onclick: () => parts.act?.() }),
+      close: h("button", { type: "button", onclick: () => this.clear(id) }, "Dismiss"),
+    };
+    const node = h(
+      "div",
+      { class: "notice", data: { notice: id } },
+      sign("alert"),
+      h("p", {}, parts.title, " ", parts.words),
+      parts.action,
+      parts.close,
+    );
     node.parts = parts;
     return node;
   }

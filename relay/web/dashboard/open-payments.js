@@ -27,7 +27,8 @@ export class OpenPayments {
     if (!isOpen(row.status)) return;
     this.#rows.set(row.id, row);
     // The newest goes: those that have been waiting longest are what this is about.
-    if (this.#rows.size > MOST) this.#rows.delete([...this.#rows.values()].reduce((a, b) => (a.created_at > b.created_at ? a : b)).id);
+    if (this.#rows.size > MOST)
+      this.#rows.delete([...this.#rows.values()].reduce((a, b) => (a.created_at > b.created_at ? a : b)).id);
   }
 
   /** Those that have been open for longer than the limit at `now` (milliseconds), the oldest first. */

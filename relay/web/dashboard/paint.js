@@ -2,7 +2,8 @@
 
 const LEAST_MS = 200;
 const MOST_MS = 2000;
-const SHARE = 0.2; // of the time, at most, goes into painting: on a slow machine it paints less often, not everything late
+/** Of the time, at most, that goes into painting: on a slow machine it paints less often, and not everything late. */
+const SHARE = 0.2;
 
 /** Parts of the page that can be marked as out of date, and a clock that marks those which show ages. */
 export class Painter {

@@ -9,9 +9,18 @@ import { badge, setBadge } from "./badge.js";
 /** The headings: buttons that sort. */
 export function headings(parent, sort, press) {
   const [column, down] = [sort.replace(/^-/, ""), sort.startsWith("-")];
-  keyed(parent, COLUMNS, ([name]) => name, ([name, heading]) =>
-    h("th", { scope: "col", data: { column: name } }, h("button", { type: "button", onclick: () => parent.press(name) }, heading, sign("up"))),
-  (node, [name]) => attribute(node, "aria-sort", name === column ? (down ? "descending" : "ascending") : null));
+  keyed(
+    parent,
+    COLUMNS,
+    ([name]) => name,
+    ([name, heading]) =>
+      h(
+        "th",
+        { scope: "col", data: { column: name } },
+        h("button", { type: "button", onclick: () => parent.press(name) }, heading, sign("up")),
+      ),
+    (node, [name]) => attribute(node, "aria-sort", name === column ? (down ? "descending" : "ascending") : null),
+  );
   parent.press = press;
 }
 
@@ -36,7 +45,11 @@ export class PaymentRow {
 
   build = (row) => {
     const cell = {};
-    const node = h("tr", { data: { id: row.id } }, COLUMNS.map(([name]) => (cell[name] = h("td", { data: { column: name } }))));
+    const node = h(
+      "tr",
+      { data: { id: row.id } },
+      COLUMNS.map(([name]) => (cell[name] = h("td", { data: { column: name } }))),
+    );
     cell.name = cell.customer.appendChild(h("span"));
     cell.email = cell.customer.appendChild(h("small"));
     cell.what = cell.plan.appendChild(h("span"));
@@ -61,7 +74,10 @@ export class PaymentRow {
     this.#found(cell.name, customer(row) || "–");
     this.#found(cell.email, row.customer_name && row.customer_email ? row.customer_email : "");
     this.#found(cell.what, words(plan(row)));
-    this.#found(cell.why, row.status === "failed" ? reason(row) : row.metadata?.plan_name ? words(row.transaction_type) : "");
+    this.#found(
+      cell.why,
+      row.status === "failed" ? reason(row) : row.metadata?.plan_name ? words(row.transaction_type) : "",
+    );
     this.#found(cell.amount, money(row.amount, row.currency));
     setBadge(cell.badge, row.status, row.status_display);
     text(cell.button, tail(row.payment_intent_id || `#${row.id}`));
@@ -78,7 +94,10 @@ export class PaymentRow {
 
   #found(node, value) {
     const low = value.toLowerCase();
-    const hits = this.#words.map((word) => [low.indexOf(word), word.length]).filter(([at]) => at >= 0).sort((a, b) => a[0] - b[0]);
+    const hits = this.#words
+      .map((word) => [low.indexOf(word), word.length])
+      .filter(([at]) => at >= 0)
+      .sort((a, b) => a[0] - b[0]);
     if (!hits.length) return text(node, value);
     const parts = [];
     let done = 0;

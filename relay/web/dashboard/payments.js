@@ -22,7 +22,7 @@ export class Payments {
   #paused = false; // by the button
   #held = false; // because somebody reads further down
 
-  /** `settings`: from the address; `changed(settings)`: the reader wants it otherwise; `open(row)`: show its history. */
+  /** `settings`: from the address; `changed(settings)`: the reader wants others; `open(row)`: show its history. */
   constructor({ settings, changed, open, mark }) {
     this.changed = changed;
     this.mark = mark;
@@ -58,12 +58,21 @@ export class Payments {
   }
 
   attach(client) {
-    this.#list = liveList(client, "transactions", {
-      limit: KEEP, snapshot: KEEP, throttleMs: 200, sort: order(this.#wish.sort), where: where(this.#wish),
-    }, (_, change) => {
-      if (!change.replaced) this.#fresh.add(change.touched);
-      this.mark();
-    });
+    this.#list = liveList(
+      client,
+      "transactions",
+      {
+        limit: KEEP,
+        snapshot: KEEP,
+        throttleMs: 200,
+        sort: order(this.#wish.sort),
+        where: where(this.#wish),
+      },
+      (_, change) => {
+        if (!change.replaced) this.#fresh.add(change.touched);
+        this.mark();
+      },
+    );
   }
 
   /** The address was changed by hand. */
@@ -144,12 +153,16 @@ export class Payments {
 
   #chips() {
     const pressed = this.#wish.statuses;
-    keyed($("statuses"), [...this.#seen.keys()], (status) => status, (status) =>
-      h("button", { type: "button", class: "chip", data: { status }, onclick: () => this.#toggle(status) }),
-    (node, status) => {
-      text(node, meaning(status, this.#seen.get(status)).label);
-      attribute(node, "aria-pressed", String(pressed.has(status)));
-    });
+    keyed(
+      $("statuses"),
+      [...this.#seen.keys()],
+      (status) => status,
+      (status) => h("button", { type: "button", class: "chip", data: { status }, onclick: () => this.#toggle(status) }),
+      (node, status) => {
+        text(node, meaning(status, this.#seen.get(status)).label);
+        attribute(node, "aria-pressed", String(pressed.has(status)));
+      },
+    );
   }
 
   #toggle(status) {
@@ -171,15 +184,39 @@ export class Payments {
     const filtered = Boolean(where(this.#wish));
     const loading = list.state !== "live" && !list.rows.length;
     toggle($("payments-empty"), !rows.length);
-    text($("payments-empty"), loading ? "Waiting for payments …" : filtered ? "No payment here matches. Widen the filter or the search." : "No payments yet. Every one appears here as it is committed.");
-    text($("payments-sub"), this.#paused ? "Paused; changes go on behind" : filtered ? `${count(list.rows.length, "match", "matches")} among the newest payments` : "As they are committed");
+    text(
+      $("payments-empty"),
+      loading
+        ? "Waiting for payments …"
+        : filtered
+          ? "No payment here matches. Widen the filter or the search."
+          : "No payments yet. Every one appears here as it is committed.",
+    );
+    text(
+      $("payments-sub"),
+      this.#paused
+        ? "Paused; changes go on behind"
+        : filtered
+          ? `${count(list.rows.length, "match", "matches")} among the newest payments`
+          : "As they are committed",
+    );
     const foot = $("payments-foot");
     const more = list.rows.length - rows.length;
-    keyed(foot, ["note", more > 0 && "more", filtered && "clear", rows.length > 0 && "csv"].filter(Boolean), (name) => name,
-      (name) => this.#footPart(name), (node, name) => {
-        if (name === "note") text(node, `${integer(rows.length)} of ${integer(list.rows.length)} shown. This page keeps ${list.partial ? "" : "the newest "}${integer(KEEP)} at most; times are yours.`);
+    keyed(
+      foot,
+      ["note", more > 0 && "more", filtered && "clear", rows.length > 0 && "csv"].filter(Boolean),
+      (name) => name,
+      (name) => this.#footPart(name),
+      (node, name) => {
+        if (name === "note")
+          text(
+            node,
+            `${integer(rows.length)} of ${integer(list.rows.length)} shown. ` +
+              `This page keeps ${list.partial ? "" : "the newest "}${integer(KEEP)} at most; times are yours.`,
+          );
         if (name === "more") text(node, `Show ${integer(Math.min(more, this.#step))} more`);
-      });
+      },
+    );
   }
 
   #footPart(name) {

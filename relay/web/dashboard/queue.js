@@ -16,8 +16,19 @@ export class Queue {
     this.list = h("ol", { class: "queue" });
     this.nothing = h("p", { class: "empty" }, empty);
     this.note = h("p", { class: "queue-note" });
-    this.more = h("button", { type: "button", class: "plain", hidden: true, onclick: () => ((this.#all = !this.#all), mark()) });
-    section.append(h("div", { class: "head" }, h("h2", { id: `${section.id}-title` }, title), this.number, this.sub), this.list, this.nothing, this.note, this.more);
+    this.more = h("button", {
+      type: "button",
+      class: "plain",
+      hidden: true,
+      onclick: () => ((this.#all = !this.#all), mark()),
+    });
+    section.append(
+      h("div", { class: "head" }, h("h2", { id: `${section.id}-title` }, title), this.number, this.sub),
+      this.list,
+      this.nothing,
+      this.note,
+      this.more,
+    );
   }
 
   /** `tone` of the number; `sub` beside the title; `note` below. */
@@ -26,16 +37,22 @@ export class Queue {
     this.number.dataset.tone = total ? tone : "quiet";
     text(this.sub, sub);
     const shown = this.#all ? items.slice(0, 100) : items.slice(0, SHOWN);
-    keyed(this.list, shown, (item) => item.id, (item) => {
-      const button = this.build(item);
-      button.addEventListener("click", () => this.open(button.item));
-      const node = h("li", { data: { id: item.id } }, button);
-      node.button = button;
-      return node;
-    }, (node, item) => {
-      node.button.item = item;
-      this.update(node.button, item);
-    });
+    keyed(
+      this.list,
+      shown,
+      (item) => item.id,
+      (item) => {
+        const button = this.build(item);
+        button.addEventListener("click", () => this.open(button.item));
+        const node = h("li", { data: { id: item.id } }, button);
+        node.button = button;
+        return node;
+      },
+      (node, item) => {
+        node.button.item = item;
+        this.update(node.button, item);
+      },
+    );
     toggle(this.list, items.length > 0);
     toggle(this.nothing, !items.length && !note);
     text(this.note, note);
@@ -47,7 +64,12 @@ export class Queue {
 
 /** The button of an item with two lines on the left and two on the right. */
 export function twoLines() {
-  const parts = { first: h("span", { class: "first" }), right: h("span", { class: "right" }), second: h("span", { class: "second" }), due: h("span", { class: "due" }) };
+  const parts = {
+    first: h("span", { class: "first" }),
+    right: h("span", { class: "right" }),
+    second: h("span", { class: "second" }),
+    due: h("span", { class: "due" }),
+  };
   const button = h("button", { type: "button", class: "item" }, parts.first, parts.right, parts.second, parts.due);
   button.parts = parts;
   return button;

@@ -22,6 +22,8 @@ export function summary(label, points, show, name) {
   const values = points.map((point) => point.value);
   const [least, most] = [Math.min(...values), Math.max(...values)];
   const at = (value) => name(points[values.indexOf(value)]);
-  return `${label}, ${points.length} points, the last one still going on. Most ${show(most)} at ${at(most)}, ` +
-    `least ${show(least)} at ${at(least)}, now ${show(values.at(-1))}.`;
+  return (
+    `${label}, ${points.length} points, the last one still going on. Most ${show(most)} at ${at(most)}, ` +
+    `least ${show(least)} at ${at(least)}, now ${show(values.at(-1))}.`
+  );
 }

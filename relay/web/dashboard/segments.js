@@ -11,7 +11,8 @@ export function segments(parent, options, value, choose) {
     };
     return [name, h("button", { type: "button", class: "segment", data: { value: name }, onclick: pressed }, label)];
   });
-  const press = (wanted) => buttons.forEach(([name, button]) => attribute(button, "aria-pressed", String(name === wanted)));
+  const press = (wanted) =>
+    buttons.forEach(([name, button]) => attribute(button, "aria-pressed", String(name === wanted)));
   parent.replaceChildren(...buttons.map(([, button]) => button));
   press(value);
   return press;

@@ -15,7 +15,11 @@ export class SpikeBanner {
     this.title = h("h2", { id: "spike-title" });
     this.reasons = h("ul");
     this.means = h("p", { class: "means" });
-    $("spike").append(sign("alert"), h("div", {}, this.title, this.reasons, this.means), h("button", { type: "button", onclick: look }, "Show failed"));
+    $("spike").append(
+      sign("alert"),
+      h("div", {}, this.title, this.reasons, this.means),
+      h("button", { type: "button", onclick: look }, "Show failed"),
+    );
   }
 
   paint() {
@@ -26,12 +30,26 @@ export class SpikeBanner {
       if (found.spiking) this.announce("Warning: unusually many payments fail");
     }
     if (!found.spiking) return;
-    text(this.title, `${percent(found.rate, 0)} of payments failed in the last ${RECENT_MINUTES} minutes; usual is ${percent(found.base, 0)}`);
-    keyed(this.reasons, found.reasons.slice(0, REASONS), ([why]) => why, () => h("li", {}, h("b"), " ", h("span")), (node, [why, n]) => {
-      text(node.firstChild, `${integer(n)}×`);
-      text(node.lastChild, why);
-    });
-    text(this.means, `${integer(found.failed)} of ${integer(found.decided)} that were decided, as this page saw them, since ${clock(found.since, false)}. ` +
-      "Warned of from twice the usual and ten points more, until it was calm for five minutes.");
+    text(
+      this.title,
+      `${percent(found.rate, 0)} of payments failed in the last ${RECENT_MINUTES} minutes; ` +
+        `usual is ${percent(found.base, 0)}`,
+    );
+    keyed(
+      this.reasons,
+      found.reasons.slice(0, REASONS),
+      ([why]) => why,
+      () => h("li", {}, h("b"), " ", h("span")),
+      (node, [why, n]) => {
+        text(node.firstChild, `${integer(n)}×`);
+        text(node.lastChild, why);
+      },
+    );
+    text(
+      this.means,
+      `${integer(found.failed)} of ${integer(found.decided)} that were decided, as this page saw them, ` +
+        `since ${clock(found.since, false)}. ` +
+        "Warned of from twice the usual and ten points more, until it was calm for five minutes.",
+    );
   }
 }

@@ -77,7 +77,8 @@ export class FailureWatch {
     if (decided !== "failed") return;
     counts.failed += 1;
     const why = reason(row);
-    if (counts.reasons.has(why) || counts.reasons.size < MOST_REASONS) counts.reasons.set(why, (counts.reasons.get(why) ?? 0) + 1);
+    if (counts.reasons.has(why) || counts.reasons.size < MOST_REASONS)
+      counts.reasons.set(why, (counts.reasons.get(why) ?? 0) + 1);
   }
 }
 

@@ -28,11 +28,14 @@ export class StatusBar {
     if (state.dataset.state !== told.state) state.dataset.state = told.state;
     if (state.dataset.tone !== told.tone) state.dataset.tone = told.tone;
     text($("state-label"), told.label);
-    text($("state-detail"), told.detail || (told.state === "live" ? this.comeback.words(now) : ""));
+    const back = told.state === "live" ? this.comeback.words(now) : "";
+    text($("state-detail"), [told.detail, back].filter(Boolean).join(" · "));
     text($("as-of"), told.asOf);
     toggle($("reconnect"), told.reconnect);
     document.title = `${["live", "catching-up"].includes(told.state) ? "" : `(${told.label}) `}Payments, live`;
-    document.getElementById("main").classList.toggle("behind", ["stale", "signed-out", "closed", "late"].includes(told.state));
+    document
+      .getElementById("main")
+      .classList.toggle("behind", ["stale", "signed-out", "closed", "late"].includes(told.state));
     this.#announce(told);
   }
 

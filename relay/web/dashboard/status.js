@@ -6,8 +6,13 @@ import { clock, span } from "./format.js";
 const LATE = 4;
 
 const LABELS = {
-  connecting: ["busy", "Connecting"], "catching-up": ["busy", "Catching up"], live: ["good", "Live"],
-  degraded: ["warn", "Degraded"], stale: ["bad", "Stale"], "signed-out": ["bad", "Signed out"], closed: ["quiet", "Disconnected"],
+  connecting: ["busy", "Connecting"],
+  "catching-up": ["busy", "Catching up"],
+  live: ["good", "Live"],
+  degraded: ["warn", "Degraded"],
+  stale: ["bad", "Stale"],
+  "signed-out": ["bad", "Signed out"],
+  closed: ["quiet", "Disconnected"],
 };
 
 /**
@@ -21,7 +26,8 @@ export function describe(status, age, now) {
   if (state === "live" && age > LATE * 1000 * status.heartbeatSeconds) state = "late";
   const [tone, label] = LABELS[state] ?? ["warn", "Late"];
   return {
-    state, tone,
+    state,
+    tone,
     label: state === "stale" || state === "degraded" ? `${label} since ${since(state, status)}` : label,
     detail: detail(state, status, now),
     asOf: status.asOf === null ? "" : `Complete up to ${clock(status.asOf)}${old(age)}`,
@@ -37,12 +43,18 @@ function since(state, status) {
 function detail(state, status, now) {
   const why = status.error?.message ?? "";
   switch (state) {
-    case "connecting": return [why, next(status, now)].filter(Boolean).join(" · ");
-    case "stale": return [next(status, now) || "reconnecting", why].filter(Boolean).join(" · ");
-    case "degraded": return status.degraded?.reason ?? "";
-    case "live": return status.transport === "polling" ? "by long polling" : "";
-    case "late": return "the relay has been silent for a while";
-    default: return "";
+    case "connecting":
+      return [why, next(status, now)].filter(Boolean).join(" · ");
+    case "stale":
+      return [next(status, now) || "reconnecting", why].filter(Boolean).join(" · ");
+    case "degraded":
+      return status.degraded?.reason ?? "";
+    case "live":
+      return status.transport === "polling" ? "by long polling" : "";
+    case "late":
+      return "the relay has been silent for a while";
+    default:
+      return "";
   }
 }
 

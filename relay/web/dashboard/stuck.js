@@ -10,7 +10,14 @@ export class Stuck {
   /** `payments`: the open ones; `total()`: how many the relay counts, undefined if it is not told. */
   constructor({ payments, total, open, mark, now }) {
     Object.assign(this, { payments, total, now });
-    this.queue = new Queue($("stuck"), { title: "Stuck payments", empty: "No payment has been open for too long.", build: twoLines, update: (button, row) => this.#item(button, row), open, mark });
+    this.queue = new Queue($("stuck"), {
+      title: "Stuck payments",
+      empty: "No payment has been open for too long.",
+      build: twoLines,
+      update: (button, row) => this.#item(button, row),
+      open,
+      mark,
+    });
   }
 
   paint() {
@@ -18,8 +25,13 @@ export class Stuck {
     const total = Math.max(this.total() ?? 0, rows.length);
     const missing = total - rows.length;
     this.queue.show(rows, {
-      tone: "warn", total, sub: `open for more than ${STUCK_MINUTES} min`,
-      note: missing > 0 ? `${rows.length ? "And " : ""}${integer(missing)} older than the payments that this page was given.` : "",
+      tone: "warn",
+      total,
+      sub: `open for more than ${STUCK_MINUTES} min`,
+      note:
+        missing > 0
+          ? `${rows.length ? "And " : ""}${integer(missing)} older than the payments that this page was given.`
+          : "",
     });
   }
 

@@ -13,11 +13,16 @@ export class Tiles {
   constructor({ window, choose, currency }) {
     this.#window = window;
     this.currency = currency;
-    this.choice = segments($("window"), WINDOWS.map(([name, label]) => [name, label]), window, (name) => {
-      this.#window = name;
-      choose(name);
-      this.paint();
-    });
+    this.choice = segments(
+      $("window"),
+      WINDOWS.map(([name, label]) => [name, label]),
+      window,
+      (name) => {
+        this.#window = name;
+        choose(name);
+        this.paint();
+      },
+    );
   }
 
   set(numbers) {
@@ -43,15 +48,29 @@ export class Tiles {
   #note() {
     if (!this.#numbers?.data) return "Being counted …";
     const moment = when(this.#numbers.asOf);
-    return this.#numbers.complete ? `Everybody's payments, counted at ${moment}` : `Being counted anew; these are of ${moment}`;
+    return this.#numbers.complete
+      ? `Everybody's payments, counted at ${moment}`
+      : `Being counted anew; these are of ${moment}`;
   }
 }
 
 function build(tile) {
-  const parts = { label: h("span"), window: h("span"), value: h("span", { class: "number" }), more: h("dd", { class: "more" }) };
+  const parts = {
+    label: h("span"),
+    window: h("span"),
+    value: h("span", { class: "number" }),
+    more: h("dd", { class: "more" }),
+  };
   parts.flag = h("span", { class: "flag" }, sign("alert"), (parts.flagText = h("span")));
   parts.means = h("dd", { class: "means" });
-  const node = h("div", { class: "tile", data: { metric: tile.name } }, h("dt", {}, parts.label, parts.window), h("dd", { class: "value" }, parts.value, parts.flag), parts.more, parts.means);
+  const node = h(
+    "div",
+    { class: "tile", data: { metric: tile.name } },
+    h("dt", {}, parts.label, parts.window),
+    h("dd", { class: "value" }, parts.value, parts.flag),
+    parts.more,
+    parts.means,
+  );
   node.parts = parts;
   return node;
 }

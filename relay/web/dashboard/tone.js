@@ -2,23 +2,44 @@
 
 import { words } from "./format.js";
 
-const GOOD = "good", BAD = "bad", WARN = "warn", BUSY = "busy", QUIET = "quiet";
+const GOOD = "good",
+  BAD = "bad",
+  WARN = "warn",
+  BUSY = "busy",
+  QUIET = "quiet";
 
 /** Status of any channel -> [tone, name of the sign in the page's sprite, label if its own name is none]. */
 const MEANINGS = {
   // payments, in the words of the channel or of the backend
-  succeeded: [GOOD, "check"], completed: [GOOD, "check", "Succeeded"],
-  pending: [BUSY, "clock"], processing: [BUSY, "spin"], requires_payment_method: [BUSY, "clock", "Pending"],
-  requires_confirmation: [BUSY, "clock"], requires_action: [BUSY, "clock"],
-  failed: [BAD, "cross"], refunded: [QUIET, "back"], canceled: [QUIET, "dash", "Cancelled"], cancelled: [QUIET, "dash"],
+  succeeded: [GOOD, "check"],
+  completed: [GOOD, "check", "Succeeded"],
+  pending: [BUSY, "clock"],
+  processing: [BUSY, "spin"],
+  requires_payment_method: [BUSY, "clock", "Pending"],
+  requires_confirmation: [BUSY, "clock"],
+  requires_action: [BUSY, "clock"],
+  failed: [BAD, "cross"],
+  refunded: [QUIET, "back"],
+  canceled: [QUIET, "dash", "Cancelled"],
+  cancelled: [QUIET, "dash"],
   // webhook events
-  received: [BUSY, "clock"], processed: [GOOD, "check"], retrying: [WARN, "spin"],
+  received: [BUSY, "clock"],
+  processed: [GOOD, "check"],
+  retrying: [WARN, "spin"],
   // disputes
-  needs_response: [BAD, "alert"], warning_needs_response: [WARN, "alert"], under_review: [BUSY, "clock"],
-  warning_under_review: [BUSY, "clock"], warning_closed: [QUIET, "dash"], charge_refunded: [QUIET, "back"],
-  won: [GOOD, "check"], lost: [BAD, "cross"],
+  needs_response: [BAD, "alert"],
+  warning_needs_response: [WARN, "alert"],
+  under_review: [BUSY, "clock"],
+  warning_under_review: [BUSY, "clock"],
+  warning_closed: [QUIET, "dash"],
+  charge_refunded: [QUIET, "back"],
+  won: [GOOD, "check"],
+  lost: [BAD, "cross"],
   // fraud alerts
-  active: [BAD, "alert"], investigating: [WARN, "clock"], resolved: [GOOD, "check"], false_positive: [QUIET, "dash"],
+  active: [BAD, "alert"],
+  investigating: [WARN, "clock"],
+  resolved: [GOOD, "check"],
+  false_positive: [QUIET, "dash"],
 };
 
 /** How to show `status`: {tone, sign, label}. `display`: what the channel calls a status that is not known here. */

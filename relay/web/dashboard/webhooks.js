@@ -18,11 +18,21 @@ export class Webhooks {
     this.list = h("ol", { class: "events" });
     this.nothing = h("p", { class: "empty" }, "No webhook event yet.");
     this.sub = h("p", { class: "sub" });
-    $("webhooks").append(h("div", { class: "head" }, h("h2", { id: "webhooks-title" }, "Webhooks"), this.sub), this.endpoints, this.list, this.nothing);
+    $("webhooks").append(
+      h("div", { class: "head" }, h("h2", { id: "webhooks-title" }, "Webhooks"), this.sub),
+      this.endpoints,
+      this.list,
+      this.nothing,
+    );
   }
 
   attachEvents(client, onEvent) {
-    this.#events = liveList(client, "webhooks", { limit: 50, sort: ["-received_at", "-id"], throttleMs: 200, onEvent }, () => this.mark());
+    this.#events = liveList(
+      client,
+      "webhooks",
+      { limit: 50, sort: ["-received_at", "-id"], throttleMs: 200, onEvent },
+      () => this.mark(),
+    );
   }
 
   setHealth(numbers) {
@@ -35,7 +45,13 @@ export class Webhooks {
 
   paint() {
     const endpoints = Object.values(this.#health?.data ?? {});
-    keyed(this.endpoints, endpoints, (each) => each.endpoint_url, buildEndpoint, (node, each) => this.#endpoint(node, each));
+    keyed(
+      this.endpoints,
+      endpoints,
+      (each) => each.endpoint_url,
+      buildEndpoint,
+      (node, each) => this.#endpoint(node, each),
+    );
     text(this.sub, this.#health && !this.#health.complete ? "being counted …" : "");
     toggle(this.list, Boolean(this.#events?.rows.length));
     toggle(this.nothing, Boolean(this.#events) && !this.#events.rows.length);
@@ -63,9 +79,22 @@ export class Webhooks {
 function buildEndpoint() {
   const parts = { url: h("code"), badge: badge(), error: h("p", { class: "error-text" }) };
   const fact = (name, label) => h("div", {}, h("dt", {}, label), (parts[name] = h("dd")));
-  const node = h("div", { class: "endpoint" }, h("h3", {}, parts.url, parts.badge),
-    h("dl", { class: "facts" }, fact("success", "Last success"), fact("failure", "Last failure"), fact("failed", "Failed, 24 h"),
-      fact("time", "Mean time, 24 h"), fact("waiting", "Waiting"), fact("retrying", "Retrying")), parts.error);
+  const node = h(
+    "div",
+    { class: "endpoint" },
+    h("h3", {}, parts.url, parts.badge),
+    h(
+      "dl",
+      { class: "facts" },
+      fact("success", "Last success"),
+      fact("failure", "Last failure"),
+      fact("failed", "Failed, 24 h"),
+      fact("time", "Mean time, 24 h"),
+      fact("waiting", "Waiting"),
+      fact("retrying", "Retrying"),
+    ),
+    parts.error,
+  );
   node.parts = parts;
   return node;
 }
