@@ -20,7 +20,7 @@ SET ROLE relay_owner;
 -- writes to the same row must not have its change recorded before ours.
 CREATE OR REPLACE FUNCTION relay.trigger_repairs("table" regclass, source text, capture text, mode text, always boolean)
 RETURNS TABLE (relation regclass, problem text, statement text)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE sql STABLE ROWS 4 SET search_path = pg_catalog, pg_temp
 AS $function$
   WITH wanted AS (
     SELECT r.relation, r.depth, k.*

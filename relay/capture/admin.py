@@ -83,6 +83,8 @@ class Administrator:
         except (psycopg.OperationalError, psycopg.ProgrammingError) as error:
             raise explain_connect(error, dsn, origin) from None
         async with connection:
+            # The views join catalogs: compiling such a query takes seconds, and running it milliseconds.
+            await connection.execute("SET jit = off")
             yield cls(connection)
 
     async def survey(self, tables: Collection[str], daemon_dsn: str) -> Survey:

@@ -175,7 +175,7 @@ class TokenExpiring(Frame):
 
 
 class Error(Frame):
-    """Something the client did was refused. ``code`` is one of :data:`relay.messages.codes.CODES`."""
+    """Something the client did was refused. ``code`` is one of those in docs/protocol.md."""
 
     type: Literal["error"] = "error"
     code: str

@@ -25,6 +25,14 @@ async def test_watched_shows_what_is_watched(relay_database: Database) -> None:
     assert rows == [("payment", "public.payment", columns, "outbox", True, True, [], [], None)]
 
 
+async def test_a_look_at_watched_is_no_work_for_the_compiler(relay_database: Database) -> None:
+    """The planner takes relay.watched for a small query, so that nobody waits for PostgreSQL to optimise it (jit)."""
+    await watch(relay_database)
+    ((plan,),) = await relay_database.execute("EXPLAIN (FORMAT JSON) SELECT * FROM relay.watched")
+    ((dear,),) = await relay_database.execute("SELECT current_setting('jit_optimize_above_cost')::float")
+    assert plan[0]["Plan"]["Total Cost"] < dear / 2
+
+
 async def test_watched_shows_columns_that_came_and_went(relay_database: Database) -> None:
     """missing_columns are listed columns that are gone, new_columns those that were added since."""
     await watch(relay_database)
