@@ -31,7 +31,7 @@ from relay.routing.identity import identity
 from relay.routing.projection import Projection
 from relay.routing.view import View
 
-__all__ = ["Verdict", "decide", "decide_again", "message"]
+__all__ = ["Verdict", "decide", "message", "once_more"]
 
 
 class Verdict(Enum):
@@ -84,16 +84,14 @@ def decide(view: View, event: PreparedEvent) -> Verdict:
     return Verdict.ENTERED if has else Verdict.NOTHING
 
 
-def decide_again(view: View, event: PreparedEvent) -> Verdict:
-    """What subscribers of ``view`` who come back are told of ``event``: they may have been told a part of it.
-
-    So where the whole is no news, but what happened between was, the row is told once more, or that it is gone.
+def once_more(view: View, event: PreparedEvent) -> Verdict:
+    """What those who come back are told of ``event`` though it is no news as a whole: of a part of it they may have
+    been told, and so they are told the row as it is now, or that it is gone.
     """
-    verdict = decide(view, event)
-    if verdict is not Verdict.NOTHING or event.between is None:
-        return verdict
-    if any(each.op == "changed" for each in view.filter.conditions):
-        return verdict  # it chooses events, and there is no row that would have to be right
+    if event.between is None or any(each.op == "changed" for each in view.filter.conditions):
+        return (
+            Verdict.NOTHING
+        )  # a filter on changes chooses events, and there is no row that would have to be right
     if event.new is not None and view.wants(event.new, ()):
         return Verdict.DISCLOSED
     if not any(view.wants(row, ()) for row in event.between):

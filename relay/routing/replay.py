@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from relay import jsontext
 from relay.capture.cursor import Cursor
 from relay.capture.snapshot import Snapshot
 from relay.errors import ResumeRefused
 from relay.routing.breaks import ROW_UNKNOWN, breaks
-from relay.routing.event import Prepared
+from relay.routing.event import Prepared, PreparedEvent
 from relay.routing.position import Position
-from relay.routing.render import Verdict, decide_again, message
+from relay.routing.render import Verdict, decide, message, once_more
 from relay.routing.ring import Ring
 from relay.routing.view import View
 
@@ -25,16 +26,47 @@ def retell(view: View, prepared: Prepared, since: Snapshot | None = None) -> Ite
     for each in breaks(view, prepared):
         if since is None or not since.sees(each.xid):
             raise ResumeRefused(each.reason)
-    for event in prepared.events:
-        if event.channel != view.channel.name or (since is not None and since.sees(event.xid)):
+    events = [event for event in prepared.events if event.channel == view.channel.name]
+    rows: dict[bytes, list[int]] = {}
+    for place, event in enumerate(events):
+        if since is not None and since.sees(event.xid):
             continue
         if event.mapping != view.channel.fingerprint:
             raise ResumeRefused("view_changed")
-        verdict = decide_again(view, event)
+        verdict = _live(view, event)
         if verdict is Verdict.RESYNC:
             raise ResumeRefused(ROW_UNKNOWN)
+        if verdict is Verdict.NOTHING and (again := once_more(view, event)) is not Verdict.NOTHING:
+            # Who knows what comes later of the same row would drop that, and be left with this.
+            rows = rows or _by_row(events)
+            later = [events[each] for each in rows[_row(event)] if each > place]
+            if all(_live(view, each) is once_more(view, each) is Verdict.NOTHING for each in later):
+                verdict = again
         told = verdict is not Verdict.NOTHING
         yield message(view.channel, view.projection, event, verdict) if told else None
+
+
+def _as_one(batches: Sequence[Prepared]) -> Prepared:
+    return Prepared(
+        events=tuple(event for each in batches for event in each.events),
+        truncations=tuple(one for each in batches for one in each.truncations),
+        scope_changes=tuple(one for each in batches for one in each.scope_changes),
+    )
+
+
+def _live(view: View, event: PreparedEvent) -> Verdict:
+    return Verdict.NOTHING if event.fleeting else decide(view, event)
+
+
+def _row(event: PreparedEvent) -> bytes:
+    return jsontext.encode(event.key)
+
+
+def _by_row(events: Sequence[PreparedEvent]) -> dict[bytes, list[int]]:
+    rows: dict[bytes, list[int]] = {}
+    for place, event in enumerate(events):
+        rows.setdefault(_row(event), []).append(place)
+    return rows
 
 
 def recall(ring: Ring, live: Position, view: View, cursor: Cursor) -> list[bytes] | None:
@@ -51,7 +83,6 @@ def recall(ring: Ring, live: Position, view: View, cursor: Cursor) -> list[bytes
     if missed is None:
         return None
     try:
-        told = (text for prepared in missed for text in retell(view, prepared, cursor.snapshot))
-        return [text for text in told if text is not None]
+        return [text for text in retell(view, _as_one(missed), cursor.snapshot) if text is not None]
     except ResumeRefused:
         return None

@@ -181,3 +181,21 @@ def test_who_comes_back_from_the_middle_of_a_commit_ends_well(
     again = [each[1:] for each in told([jsontext.decode(text) for text in missed])]
     assert again == ([expected] if expected else [])
     assert told(live.messages) in ([], [("checkpoint",)])
+
+
+def test_what_is_told_once_more_is_the_last_that_is_told_of_its_row() -> None:
+    """Whoever had what came later of the row drops that as known, and would be left with what is told once more."""
+    stage = Stage(channels={"folded": FOLDED})
+    stage.publish(xmax=1001, cursor=cursor(1001, None).encode())
+    first = [change(2, "update", B, A, xid=1001), change(3, "update", A, B, xid=1001)]
+    then = [change(4, "update", B, A, xid=1002)]
+    stage.publish(*first, xmax=1002, cursor=cursor(1002, None).encode())
+    again = stage.hub.replay(view(FOLDED), cursor(1001, None))
+    assert again is not None
+    assert told([jsontext.decode(text) for text in again]) == [("3", "updated", None)]
+    stage.publish(*then, xmax=1003, cursor=cursor(1003, None).encode())
+    replay = stage.hub.replay(view(FOLDED), cursor(1001, None))
+    assert replay is not None
+    assert told([jsontext.decode(text) for text in replay]) == [("4", "status_changed", None)]
+    prepared = asyncio.run(stage.preparer.prepare([*first, *then], replayed=True))
+    assert list(filter(None, stage.hub.render(view(FOLDED), prepared))) == replay
