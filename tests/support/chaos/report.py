@@ -38,9 +38,10 @@ def report(
     for subscriber in subscribers:
         mine = [line for line in wrong if line.startswith(f"{subscriber.name}: ")]
         when = next((when for line in mine if (when := _moment(line))), None)
-        if when is not None:
-            diary = relays[0].log.with_name(f"diary of {subscriber.name}")
+        diary = relays[0].log.with_name(f"diary of {subscriber.name}")
+        if mine:
             diary.write_text("\n".join(map(_entry, subscriber.diary)))
+        if when is not None:
             near = [each for each in subscriber.diary if -AROUND < each[0] - when < AROUND / 3][-3 * LINES :]
             lines += ["", f"{diary}, around {_clock(when)}:", *map(_entry, near)]
     for relay in relays:

@@ -66,6 +66,8 @@ class Subscriber:
         self._until: datetime | None = None
         self._last: Relay | None = None
         self._never = asyncio.Event()
+        #: The filter it wants is asked for, and what it has is still of the old one.
+        self._between_filters = False
 
     def finish(self, until: datetime, relay: Relay) -> None:
         """Go to ``relay``, stay there, and end once a checkpoint says that everything before ``until`` is known."""
@@ -108,6 +110,7 @@ class Subscriber:
         if without_cursor or (self._forgetful and self._dice.random() < 0.2):
             memory.forget()
         memory.connected()
+        self._between_filters = False
         await self._subscribe(socket, list(memory.channels))
         cut_after, cut_at = self._moment()
         deadline = time.monotonic() + self._dice.expovariate(1 / 3)
@@ -122,6 +125,7 @@ class Subscriber:
             except AssertionError as error:
                 memory.faults.append(str(error))
             if frame["type"] == "subscribed" and "id" in frame:
+                self._between_filters = False
                 for name in frame["channels"]:
                     memory.channels[name].forget("changed its filter")
             memory.feed(frame)
@@ -141,7 +145,8 @@ class Subscriber:
             if self._last is not None:
                 if self._last is not relay:
                     return
-                self.finished = frame["type"] == "checkpoint" and self._told_all(frame)
+                told_all = frame["type"] == "checkpoint" and self._told_all(frame)
+                self.finished = told_all and not self._between_filters
                 continue
             if self.started.is_set() and frame["type"] in cut_at:
                 cut_after -= 1
@@ -186,6 +191,7 @@ class Subscriber:
         watched = self.memory.channels[name]
         # What it wants changes at once; what it has is of the old filter until ``subscribed`` says else.
         watched.filter = self._dice.choice(FILTERS[name])
+        self._between_filters = True
         await self._subscribe(socket, [name], id=f"filter {self.sessions}")
 
     async def _pause(self, seconds: float) -> None:
