@@ -20,15 +20,27 @@ DEEPEST: Final = 500
 #: Raised by :func:`decode` for text that is not JSON.
 JSONError = msgspec.DecodeError
 
-_decoder = msgspec.json.Decoder(float_hook=Decimal)
+#: PostgreSQL's numeric has no more digits. A ``json`` value may hold ``1e999999999`` all the same, and to make an
+#: integer of that takes hours, in which nobody is told anything.
+_MOST_DIGITS: Final = 131_072
+
+
+def _number(text: str) -> Decimal:
+    value = Decimal(text)
+    if not -_MOST_DIGITS <= value.adjusted() <= _MOST_DIGITS:
+        raise OverflowError
+    return value
+
+
+_decoder = msgspec.json.Decoder(float_hook=_number)
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 def decode(text: str | bytes) -> Any:
     """Python values of one JSON text; numbers with a fraction or exponent become :class:`~decimal.Decimal`.
 
-    Raises :data:`JSONError`, also for more than ``DEEPEST`` lists and objects inside each other, and for exponents
-    outside of Decimal's range.
+    Raises :data:`JSONError`, also for more than ``DEEPEST`` lists and objects inside each other, and for numbers with
+    more digits than PostgreSQL's.
     """
     try:
         value = _decoder.decode(text)

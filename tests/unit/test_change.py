@@ -58,6 +58,8 @@ def test_a_row_that_lost_its_image_has_its_key() -> None:
         {"new": "[1]"},
         {"new": "1"},
         {"new": "{"},
+        {"new": '{"id": 1, "count": 1e999999999}'},
+        {"new": '{"id": 1, "count": 1e-999999999}'},
         {"new": '{"id": 1, "deep": ' + "[" * 600 + "1" + "]" * 600 + "}"},
         {"key": '"secret"'},
         {"new": None},
