@@ -234,7 +234,8 @@ class Settings(Section):
         """``error``, with the preset's name where what is wrong comes from there."""
         if self._preset is None or not self._preset.behind(str(error)):
             return error
-        return MappingError(f"{error} (preset {self._preset.name} has it: say otherwise in your config)")
+        way_out = "name yours in your config, or take it away with false"
+        return MappingError(f"{error} (preset {self._preset.name} has it: {way_out})")
 
     def mask_key(self) -> bytes | None:
         """The key of masks named ``hash``, None if there is none. Raises ConfigError."""

@@ -40,6 +40,20 @@ test("an address of one's own keeps its path, and the long poll stands beside it
   assert.equal(url, 'http://relay.example:81/pay/api/events?channels=transactions&snapshot=5&filters=' + encodeURIComponent('{"transactions":{"status":"a b"}}'));
 });
 
+for (const [failure, words] of [
+  [new TypeError("Failed to fetch"), "the relay cannot be reached, or refuses this page"],
+  [new SyntaxError("Unexpected token '<'"), "what answers is not the relay"],
+]) {
+  test(`a poll that fails says what a person can look into: ${words}`, async () => {
+    const errors = [];
+    const fetch = () => Promise.reject(failure);
+    client = connect({ url: "https://relay.example", token: "t", fetch, WebSocket: Blocked, backoff: { initialMs: 1 }, onError: (error) => errors.push(error) });
+    client.subscribe("transactions");
+    const polled = await until(() => errors.find(({ code }) => code === "poll_failed"));
+    assert.equal(polled.message, words);
+  });
+}
+
 for (const [place, name] of [["document", "visibilitychange"], ["document", "resume"], ["window", "pageshow"], ["window", "online"]]) {
   test(`on ${name} a connected client asks for a sign of life, and one that waits connects at once`, async () => {
     const socket = await start({ backoff: { initialMs: 60000, maxMs: 60000 } });

@@ -34,6 +34,13 @@ async function refusal(response) {
 }
 
 /**
+ * Browsers say "Failed to fetch" of a relay that is down and of one that does not let the page in, and tell nobody which it
+ * was; so this names both. @param {any} error
+ */
+const why = (error) =>
+  error instanceof SyntaxError ? "what answers is not the relay" : "the relay cannot be reached, or refuses this page";
+
+/**
  * Polls for the channels of one client, one request for each cursor, until closed.
  *
  * @param {{url: string, token: () => string, fetch: any, channels: import("./channels.js").Channels, timeoutMs: number,
@@ -65,7 +72,7 @@ export function openPolling({ url, token, fetch, channels, timeoutMs, receive, o
       });
       aborts.add(abort);
       work(control && control.signal)
-        .then(resolve, (error) => reject(error instanceof RelayError ? error : new RelayError("poll_failed", String(error))))
+        .then(resolve, (error) => reject(error instanceof RelayError ? error : new RelayError("poll_failed", why(error))))
         .finally(() => {
           cancel();
           aborts.delete(abort);
