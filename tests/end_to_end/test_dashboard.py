@@ -126,6 +126,7 @@ async def test_filter_search_and_sort_hold_through_updates_and_reloads(
 
     await tab.page.reload()
     assert await tab.text("#sign-in h2") == "Sign in"
+    assert await tab.text("#state-label") == "Not signed in"
     await tab.page.get_by_label("Token").fill(token)
     await tab.page.keyboard.press("Enter")
     await tab.becomes("live")

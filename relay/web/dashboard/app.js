@@ -188,4 +188,7 @@ addEventListener("hashchange", () => {
 const given = session.takeFromAddress();
 session.tokenUrl = (await readConfig()).token_url ?? "";
 if (given || session.renews) start();
-else signIn.offer("");
+else {
+  text($("state-label"), "Not signed in");
+  signIn.offer("");
+}
