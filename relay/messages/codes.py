@@ -51,7 +51,9 @@ _ROWS = (
     Code("keys_unavailable", "tokens cannot be checked at the moment", True, 503, 1013),
     Code("subject_changed", "a refresh must bring a token of the same subject", False, None, 4003),
     Code("forbidden", "no policy grants this token anything here", False, 403, 4003),
-    Code("origin_refused", "this Origin is not allowed; list it in server.origins", False, 403, None, "answer"),
+    Code(
+        "origin_refused", "this Origin is not allowed; list it in server.origins", False, 403, None, "answer"
+    ),
     # The request.
     Code("bad_request", "the HTTP request is malformed", False, 400, None, "answer"),
     Code("not_found", "there is nothing at this path", False, 404, None, "answer"),
