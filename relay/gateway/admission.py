@@ -1,10 +1,9 @@
 """Who comes in: every decision about a connection that is taken before its upgrade, in one place.
 
 The order matters. Cheap refusals come first (Origin, seats, rate per address), so that a loop of
-connections costs little; then the token; then what its subject may have. A browser cannot read an HTTP
-refusal (it sees close 1006 and tries again for ever), so a token that is no good in a request with an
-Origin header is let in only to be told why, until its address has used up the patience of
-``bad_tokens_per_minute_per_address``.
+connections costs little; then the token; then what its subject may have. A browser cannot read an HTTP refusal (it sees
+close 1006 and tries again for ever), so a token that is no good in a request with an Origin header is let in only to be
+told why, until its address has used up the patience of ``bad_tokens_per_minute_per_address``.
 """
 
 from __future__ import annotations
@@ -13,7 +12,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import structlog
+
 from relay import metrics
+from relay.capture.throttle import Throttle
 from relay.errors import TokenRefused
 from relay.gateway.handshake import Headers, Proxies, bearer_token, find_token, origin_allowed
 from relay.gateway.http import RefusedByHttp
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from relay.routing.policies import Grants
 
 __all__ = ["Admission", "Door"]
+
+log = structlog.get_logger(__name__)
 
 #: Seconds after which a client whose tokens were refused too often may hope to be told why again.
 PATIENCE = 60.0
@@ -57,6 +61,7 @@ class Door:
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._foreign = Throttle()
         self.reloaded()
 
     def reloaded(self) -> None:
@@ -74,8 +79,13 @@ class Door:
 
     def look_at_origin(self, peer: str, headers: Headers) -> None:
         """Raises RefusedByHttp for a page of somebody else's."""
-        host = self._proxies.host(peer, headers)
-        if not origin_allowed(headers.get_all("Origin"), host, self._services.settings.server.origins):
+        host, origins = self._proxies.host(peer, headers), headers.get_all("Origin")
+        if not origin_allowed(origins, host, self._services.settings.server.origins):
+            # A browser does not show its page why; whoever looks for the reason looks here.
+            if (count := self._foreign.due()) is not None:
+                log.warning(
+                    "origin_refused", origin=", ".join(origins)[:200], count=count, remedy="server.origins"
+                )
             raise RefusedByHttp("origin_refused")
 
     def _seat(self, peer: str, headers: Headers, *, poll: bool) -> Admission:

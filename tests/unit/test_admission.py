@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from structlog.testing import capture_logs
 from websockets.datastructures import Headers
 
 from relay.errors import TokenRefused
@@ -55,12 +56,14 @@ async def test_a_good_token_is_an_identity() -> None:
 
 
 async def test_the_origin_is_looked_at_before_anything_else() -> None:
-    """A foreign page is refused before it costs a seat, an attempt or a signature."""
+    """A foreign page is refused before it costs a seat, an attempt or a signature; the log names it once a minute."""
     at = door(limits={"connections": 1, "connects_per_minute_per_address": 1})
-    for _ in range(3):
-        with pytest.raises(RefusedByHttp) as caught:
-            await admit(at, ("Origin", "https://evil.example"), bearer(make_token()))
-        assert caught.value.code == "origin_refused"
+    with capture_logs() as lines:
+        for _ in range(3):
+            with pytest.raises(RefusedByHttp) as caught:
+                await admit(at, ("Origin", "https://evil.example"), bearer(make_token()))
+            assert caught.value.code == "origin_refused"
+    assert [(line["event"], line["origin"]) for line in lines] == [("origin_refused", "https://evil.example")]
     assert (await admit(at, ORIGIN, bearer(make_token()))).identity is not None
 
 
