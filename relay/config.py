@@ -63,7 +63,7 @@ class DatabaseSettings(Section):
 class CaptureSettings(Section):
     """How the outbox is read."""
 
-    poll_interval_ms: Count = 5
+    poll_interval_ms: Count = 3
     idle_after_ms: Count = 250
     safety_poll_seconds: Seconds = 5
     chunk_rows: Count = 1000
