@@ -27,7 +27,7 @@ _MOST_DIGITS: Final = 131_072
 
 def _number(text: str) -> Decimal:
     value = Decimal(text)
-    if not -_MOST_DIGITS <= value.adjusted() <= _MOST_DIGITS:
+    if ("e" in text or "E" in text) and not -_MOST_DIGITS <= value.adjusted() <= _MOST_DIGITS:
         raise OverflowError
     return value
 
@@ -48,7 +48,7 @@ def decode(text: str | bytes) -> Any:
         raise JSONError("nested too deeply") from None
     except ArithmeticError:
         raise JSONError("a number out of range") from None
-    if _brackets(text) > DEEPEST and _is_deep(value):
+    if len(text) > 2 * DEEPEST and _brackets(text) > DEEPEST and _is_deep(value):
         raise JSONError("nested too deeply")
     return value
 

@@ -112,7 +112,7 @@ def _picker(columns: list[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]
 
 
 def _treat(each: Field, value: Any, image: Mapping[str, Any]) -> Any:
-    if value is None or any(_text(image[column]) not in shown for column, shown in each.only.items()):
+    if value is None or (each.only and not _is_meant(each, image)):
         return each.default
     if each.key or each.keys:
         if not isinstance(value, dict):
@@ -126,6 +126,10 @@ def _treat(each: Field, value: Any, image: Mapping[str, Any]) -> Any:
         value = _text(value)
         return each.map.get(value, value)
     return value
+
+
+def _is_meant(each: Field, image: Mapping[str, Any]) -> bool:
+    return all(_text(image[column]) in shown for column, shown in each.only.items())
 
 
 def _text(value: Any) -> str | None:
