@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-__all__ = ["DEEPEST", "JSONError", "decode", "encode"]
+__all__ = ["DEEPEST", "JSONError", "decode", "encode", "is_deeper"]
 
 #: Lists and objects inside each other. What is deeper could be read, and then neither be compared nor written where the
 #: stack happens to be a little longer: Python gives up at about a thousand calls, wherever it is.
@@ -48,31 +48,35 @@ def decode(text: str | bytes) -> Any:
         raise JSONError("nested too deeply") from None
     except ArithmeticError:
         raise JSONError("a number out of range") from None
-    if len(text) > 2 * DEEPEST and _brackets(text) > DEEPEST and _is_deep(value):
+    if len(text) > 2 * DEEPEST and is_deeper(value, DEEPEST, text):
         raise JSONError("nested too deeply")
     return value
 
 
-def _brackets(text: str | bytes) -> int:
-    """How many lists and objects there are, or more: a quick count that answers for nearly every text."""
-    if isinstance(text, bytes):
-        return text.count(b"[") + text.count(b"{")
-    return text.count("[") + text.count("{")
-
-
-def _is_deep(value: Any) -> bool:
+def is_deeper(value: Any, levels: int, text: str | bytes) -> bool:
+    """Whether ``value``, a list or object whose JSON is ``text``, has more than so many inside each other."""
+    # Brackets are counted quickly, and answer for nearly every text.
+    if _brackets(text) <= levels:
+        return False
     # Level by level, for to go down by calls is what cannot be done.
     level = [value]
-    for _ in range(DEEPEST + 1):
+    for _ in range(levels):
         level = [
             item
             for each in level
-            if isinstance(each, list | dict)
             for item in (each.values() if isinstance(each, dict) else each)
+            if isinstance(item, list | dict)
         ]
         if not level:
             return False
     return True
+
+
+def _brackets(text: str | bytes) -> int:
+    """How many lists and objects there are, or more, for strings may hold some."""
+    if isinstance(text, bytes):
+        return text.count(b"[") + text.count(b"{")
+    return text.count("[") + text.count("{")
 
 
 def encode(value: Any) -> bytes:

@@ -101,20 +101,6 @@ def _as_text(name: str, value: Any) -> str:
         text = jsontext.encode(value).decode()
     except RecursionError:
         raise RowInvalid(name, "nested too deeply") from None
-    if text.count("[") + text.count("{") > DEEPEST and _is_deep(value):
+    if jsontext.is_deeper(value, DEEPEST, text):
         raise RowInvalid(name, "nested too deeply")
     return text
-
-
-def _is_deep(value: Any) -> bool:
-    level = [value]
-    for _ in range(DEEPEST):
-        level = [
-            item
-            for each in level
-            for item in (each.values() if isinstance(each, dict) else each)
-            if isinstance(item, list | dict)
-        ]
-        if not level:
-            return False
-    return True
