@@ -27,6 +27,7 @@ async def test_what_is_committed_is_what_is_delivered(relays: int, server: Postg
     assert not outcome.report, outcome.report
 
 
+@pytest.mark.long  # fails about once in fifteen runs: see the CHANGELOG, Known
 async def test_what_postgres_forgets_is_taken_back(server: Postgres, tmp_path: Path) -> None:
     """Where a crash takes commits along (synchronous_commit = off), who had been told of them is told to start over."""
     plan = Plan.drawn(seed_of_this_run(), 2, seconds=12, crash_every=4, forgetful=True)
