@@ -6,6 +6,7 @@
 --        relay.watch_list  what relay.watch was told: the allow-list of columns of each table
 --        relay.drift_mark  changes whose row image could not be built, and why
 --        relay.revocation  people whose tokens are refused
+--        relay.settled     a sequence that the relay writes to, to have the log flushed before it tells of a commit
 -- Why:   An outbox row is written by the same transaction as the payment, so both are committed or neither.
 -- Locks: Creates empty tables; a second run takes no lock that a writer could notice.
 -- Again: Safe to run again. The shape of a table only ever changes in a file with a higher number.
@@ -120,6 +121,13 @@ CREATE TABLE IF NOT EXISTS relay.revocation (
 );
 CREATE INDEX IF NOT EXISTS revocation_subject ON relay.revocation (subject);
 COMMENT ON TABLE relay.revocation IS 'Tokens of subject issued at or before "at" are refused. Written by relay.revoke.';
+
+-- A commit that did not wait for the disk (synchronous_commit = off) is visible before it is there, and a crash takes it
+-- back. Before the relay tells of a commit it writes to this sequence and waits for its own commit, unless the log is
+-- on disk anyway. Not a table: that would leave dead rows. The value means nothing.
+CREATE SEQUENCE IF NOT EXISTS relay.settled;
+COMMENT ON SEQUENCE relay.settled IS 'Written by the relay to have the log flushed before it tells of a commit. The value means nothing.';
+GRANT UPDATE ON SEQUENCE relay.settled TO relay_reader;
 
 GRANT SELECT ON relay.event, relay.state, relay.horizon, relay.watch_list, relay.drift_mark, relay.revocation TO relay_reader;
 

@@ -82,6 +82,7 @@ class Errand:
                 yield session
             finally:
                 await session.rollback()
+            await session.settle()
 
     async def close(self, *, patience: float = 0.0) -> None:
         """Close the session. Callers that wait get another one, unless nobody is served any more.

@@ -76,6 +76,8 @@ class Poller:
     async def _publish_notified(self) -> None:
         capturing = self._publisher.capturing or {}
         changes, gap = await self._notified.take(self._read, capturing, self._chunk)
+        await self._read.settle()
+        await self._read.settle()
         await self._publisher.publish_notified(self._reader, changes, gap)
         self._notified.drop()
 

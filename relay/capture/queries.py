@@ -36,6 +36,7 @@ __all__ = [
     "REVOCATIONS",
     "ROLLBACK",
     "SETTINGS",
+    "SETTLE",
     "TABLE_COLUMNS",
     "WATCHED",
     "WINDOW",
@@ -73,7 +74,8 @@ SELECT c.system_identifier::text, d.oid::bigint, left(pg_walfile_name(pg_current
  WHERE d.datname = current_database()
 """
 
-# The first row (no id) tells when and with which snapshot the others were read, and what relay.state said then.
+# The first row (no id) tells when and with which snapshot the others were read, what relay.state said then, and whether
+# all of it is on disk: the log is asked after the snapshot was taken, so every commit in that was written before.
 # "xid <" keeps an open transaction of a million rows from being walked through at every poll: only ids that began
 # since the last one are looked at. Those that were running then and have ended are looked up one by one. Both limits
 # are InitPlans, so that they are index conditions. There is no ORDER BY: the reader sorts what fits in a chunk, and
@@ -81,7 +83,8 @@ SELECT c.system_identifier::text, d.oid::bigint, left(pg_walfile_name(pg_current
 POLL: Final = f"""
 WITH present AS MATERIALIZED (SELECT pg_current_snapshot() AS snapshot)
 SELECT NULL::bigint AS id, (SELECT snapshot::text FROM present) AS xid, now()::text AS at, s.install_id::text AS source,
-       s.alarm::text AS op, s.horizon::text AS key, NULL::text AS new, NULL::text AS old
+       s.alarm::text AS op, s.horizon::text AS key,
+       (pg_current_wal_insert_lsn() <= pg_current_wal_flush_lsn())::text AS new, NULL::text AS old
   FROM relay.state AS s
 UNION ALL
 (SELECT {COLUMNS}
@@ -231,6 +234,14 @@ BEGIN_READ: Final = "BEGIN READ ONLY"
 COMMIT: Final = "COMMIT"
 ROLLBACK: Final = "ROLLBACK"
 LIMIT_TIME: Final = "SELECT set_config('statement_timeout', %(ms)s, true)"
+
+# A commit with synchronous_commit = off is visible before it is on disk, and a crash takes it back. Whoever waits for a
+# commit of their own waits for all that came before it; writing to a sequence is such a commit, and leaves no dead row
+# behind and nothing in logical replication. Mostly there is nothing to wait for, and this costs a round trip.
+SETTLE: Final = """
+SELECT CASE WHEN pg_current_wal_insert_lsn() > pg_current_wal_flush_lsn() THEN pg_catalog.setval('relay.settled', 1) END
+  FROM (SELECT pg_catalog.set_config('synchronous_commit', 'local', true) OFFSET 0) AS local
+"""
 
 LISTEN: Final = "LISTEN relay"
 NOTIFY: Final = "SELECT pg_notify('relay', %(payload)s)"

@@ -78,7 +78,7 @@ class Reader:
         header = next((row for row in rows if row[0] is None), None)
         if header is None:
             raise SchemaMismatch("relay.state is empty; run relay install --apply")
-        _, snapshot, now, install_id, alarm, horizon, _, _ = header
+        _, snapshot, now, install_id, alarm, horizon, settled, _ = header
         if install_id != self._install_id:
             raise CaptureDegraded("the outbox was reset; beginning again")
         self.alarm = alarm == "true"
@@ -86,6 +86,9 @@ class Reader:
         pruned = Snapshot.parse(horizon)
         if pruned != state.horizon and not all(base.covers(pruned) for base in state.bases):
             raise _pruned()
+        # A commit that nobody waits for would be told and then be gone after a crash.
+        if settled != "true" and (len(rows) > 1 or self.busy or pruned != state.horizon):
+            await session.settle()
         state = replace(state, horizon=pruned)
         if len(rows) - 1 > self._chunk:
             return Found((), (), frozenset(), replace(state, overflow=Snapshot.parse(snapshot)), as_of)
@@ -211,5 +214,6 @@ def _in_order(row: Row) -> tuple[int, int]:
 async def begin(session: Session) -> State:
     """The position of a relay that begins at the present."""
     ((snapshot, horizon, event_id, xid, at),) = await session.fetch(queries.NEWEST)
+    await session.settle()
     witness = _witness(event_id, xid, at) if event_id is not None else None
     return State(Snapshot.parse(snapshot), witness, Snapshot.parse(horizon))

@@ -103,6 +103,13 @@ class Session:
                 cursors = [await self.connection.execute(text, params) for text, params in steps]
             return [await cursor.fetchall() if cursor.description else [] for cursor in cursors]
 
+    async def settle(self) -> None:
+        """Return once everything that this session has seen so far is on the server's disk, and can be told.
+
+        Not inside a transaction.
+        """
+        await self.fetch(queries.SETTLE)
+
     async def columns(self, statement: str, params: Mapping[str, Any] | None = None) -> list[str]:
         """Run one statement; the names of its columns."""
         with self._limited(self.deadline):

@@ -55,6 +55,7 @@ class Census:
             yield Snapshot.parse(present).clamp((newest or 0) + 1), self._given or now
         finally:
             await session.rollback()
+        await session.settle()
 
     async def parts(self, settings: AggregateSettings) -> AsyncGenerator[tuple[str, Sequence[Row]], None]:
         """What an engine is loaded with: the name of a part and some of its rows, part after part."""

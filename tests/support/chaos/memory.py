@@ -76,16 +76,13 @@ class Watched:
 
 
 class Memory:
-    """One client. ``faults`` is what it was told that it should not have been, ``unsure`` the channels of which it has
-    events that never were: Postgres had lost them before a checkpoint spoke of them.
-    """
+    """One client. ``faults`` is what it was told that it should not have been."""
 
     def __init__(self, channels: dict[str, Filter | None]) -> None:
         self.channels = {name: Watched(name, filter) for name, filter in channels.items()}
         self.cursor: str | None = None
         self.views: dict[str, str] = {}
         self.faults: list[str] = []
-        self.unsure: set[str] = set()
         self.resyncs: dict[str, int] = {}
         self.repeated = 0
         #: (as_of in microseconds, number of events of each channel's present life seen by then), in order of arrival.
@@ -100,12 +97,6 @@ class Memory:
         self._subscribed = {}
         for watched in self.channels.values():
             watched.forget("forgot everything")
-
-    def start_over(self, name: str) -> None:
-        """Forget one channel, so that its next subscription is not resumed."""
-        self.unsure.discard(name)
-        self.views.pop(name, None)
-        self.channels[name].forget("Postgres forgot")
 
     def connected(self) -> None:
         """A new connection: what was subscribed to on the last one counts only as far as a checkpoint said so."""
@@ -141,7 +132,8 @@ class Memory:
         if frame != self._checkpointed:
             for watched in self.channels.values():
                 if watched.owed:
-                    self.unsure.add(watched.name)
+                    self.faults.append(f"{watched.name}: a replay did not repeat {sorted(watched.owed)[:5]}")
+                    watched.owed.clear()
                 watched.ids.clear()
             self._checkpointed = frame
             self.cursor = frame["cursor"]

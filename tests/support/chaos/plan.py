@@ -21,8 +21,8 @@ def seed_of_this_run() -> int:
 class Plan:
     """One storm. Writers end after ``seconds``, or sooner once ``events`` are committed.
 
-    ``crash_every``: seconds between kills of Postgres. ``forgetful``: it may then have forgotten commits, for writers
-    do not wait for theirs to be flushed (synchronous_commit = off).
+    ``crash_every``: seconds between kills of Postgres. ``forgetful``: it may then have forgotten commits, for most
+    writers do not wait for theirs to be flushed (synchronous_commit = off).
     """
 
     seed: int

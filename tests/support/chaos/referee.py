@@ -22,8 +22,6 @@ Image = Mapping[str, Any]
 #: Why a client may be told to start over although nothing was lost: its snapshot or replay was on the way when the
 #: relay lost its sessions; too much came meanwhile; it came back after one of those, or with another filter.
 HARMLESS = {"reconnected", "overtaken", "view_changed"}
-#: And why it must be told after a crash that took commits along.
-LOST = {"witness", "future"}
 
 
 @dataclass(frozen=True)
@@ -110,21 +108,17 @@ async def read_outbox(database: Database) -> Outbox:
     )
 
 
-def judge(
-    outbox: Outbox, records: Records, subscribers: Iterable[Subscriber], *, forgetful: bool = False
-) -> Iterator[str]:
-    """Everything that is wrong. ``forgetful``: commits may have been forgotten in a crash."""
+def judge(outbox: Outbox, records: Records, subscribers: Iterable[Subscriber]) -> Iterator[str]:
+    """Everything that is wrong. Commits that a crash took back are no excuse: nobody should have been told of them."""
     yield from _writers(outbox, records)
     for subscriber in subscribers:
         memory = subscriber.memory
-        allowed = HARMLESS | (LOST if forgetful else set())
-        found = [f"resync for no good reason: {reason}" for reason in memory.resyncs if reason not in allowed]
+        found = [
+            f"resync for no good reason: {reason}" for reason in memory.resyncs if reason not in HARMLESS
+        ]
         found += memory.faults
         for watched in memory.channels.values():
-            found += (
-                f"{watched.name}: {wrong}"
-                for wrong in _channel(outbox, records, watched, forgetful=forgetful)
-            )
+            found += (f"{watched.name}: {wrong}" for wrong in _channel(outbox, records, watched))
         found += _as_of(records, subscriber)
         yield from (f"{subscriber.name}: {wrong}" for wrong in found)
 
@@ -139,13 +133,11 @@ def _writers(outbox: Outbox, records: Records) -> Iterator[str]:
         yield f"{len(lost_tags)} committed statements left no event: {sorted(lost_tags)[:5]}"
 
 
-def _channel(outbox: Outbox, records: Records, watched: Watched, *, forgetful: bool) -> Iterator[str]:
+def _channel(outbox: Outbox, records: Records, watched: Watched) -> Iterator[str]:
     expected = outbox.expected(watched)
     for life in watched.lives:
-        # What was forgotten may have been told before; then there is another life after it.
-        if life is watched.life or not forgetful:
-            yield from (f"@{at:.3f} {what}" for at, what in life.disorder)
-            yield from _invented(outbox, life)
+        yield from (f"@{at:.3f} {what}" for at, what in life.disorder)
+        yield from _invented(outbox, life)
         yield from _life(outbox, records, life)
     told = {(each.id, each.at) for each in watched.life.seen}
     if len(watched.lives) == 1 and (missing := expected.keys() - told):

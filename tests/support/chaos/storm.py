@@ -86,7 +86,7 @@ async def _storm(plan: Plan, server: Postgres, database: Database, directory: Pa
     records = journal.read(directory / "journal")
     await database.close()  # Postgres may have been killed since its connection was opened
     outbox = await read_outbox(database)
-    wrong += judge(outbox, records, subscribers, forgetful=plan.forgetful)
+    wrong += judge(outbox, records, subscribers)
     summary = _summary(plan, len(outbox.events), fleet, subscribers, troubles)
     print(summary)
     found = report(plan, wrong, subscribers, troubles, fleet) if wrong else ""
@@ -140,9 +140,7 @@ def _subscribers(plan: Plan, fleet: Sequence[Relay]) -> list[Subscriber]:
         ("forgetful with items", {"items": None, "postings": None, "payments": None}, {"forgetful": True}),
     ]
     return [
-        Subscriber(
-            name, channels, plan.dice(f"subscriber {name}"), fleet, token, may_lose=plan.forgetful, **more
-        )
+        Subscriber(name, channels, plan.dice(f"subscriber {name}"), fleet, token, **more)
         for name, channels, more in casts
     ]
 

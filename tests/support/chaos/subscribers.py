@@ -35,8 +35,7 @@ ROWS = 500
 class Subscriber:
     """One client application. ``diary`` are its last messages, for the report.
 
-    ``forgetful``: now and then it starts with nothing, or changes its filter. ``may_lose``: Postgres may lose commits,
-    so events may have come that a replay does not repeat.
+    ``forgetful``: now and then it starts with nothing, or changes its filter.
     """
 
     def __init__(
@@ -49,7 +48,6 @@ class Subscriber:
         *,
         slow: bool = False,
         forgetful: bool = False,
-        may_lose: bool = False,
     ) -> None:
         self.name = name
         self.memory = Memory(channels)
@@ -60,7 +58,6 @@ class Subscriber:
         self._dice = dice
         self._relays = relays
         self._token = token
-        self._may_lose = may_lose
         self._slow = slow
         self._forgetful = forgetful
         self._until: datetime | None = None
@@ -129,12 +126,6 @@ class Subscriber:
                 for name in frame["channels"]:
                     memory.channels[name].forget("changed its filter")
             memory.feed(frame)
-            if memory.unsure:
-                if not self._may_lose:
-                    memory.faults.append(f"not repeated by a replay: events of {sorted(memory.unsure)}")
-                for name in list(memory.unsure):
-                    memory.start_over(name)
-                return
             if frame["type"] == "checkpoint":
                 self.started.set()
             count += 1

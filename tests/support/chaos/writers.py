@@ -58,13 +58,15 @@ class Writer:
         self._board = board
         self._day = day
         self._journal = journal
-        self._durable = not forgetful
+        self._forgetful = forgetful
+        self._durable = True
 
     async def run(self, *, hold: bool = False) -> None:
         """Write until the day is over. ``hold``: one transaction all the time instead of many."""
         while not self._day.over.is_set():
             try:
                 async with await psycopg.AsyncConnection.connect(self._dsn, autocommit=True) as connection:
+                    self._durable = not self._forgetful or self._dice.random() < 0.1
                     if not self._durable:
                         await connection.execute("SET synchronous_commit = off")
                     if hold:
