@@ -93,7 +93,7 @@ async def _run(session: Session, statement: str, params: dict[str, str]) -> list
                 (queries.LIMIT_TIME, {"ms": str(_TIMEOUT_MS)}),
                 (wrapped, params),
                 (queries.COMMIT, None),
-                (queries.SETTLE, None),
+                (queries.SETTLE, {"written": None}),
             )
         except BaseException:
             await session.rollback()

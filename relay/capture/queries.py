@@ -37,6 +37,7 @@ __all__ = [
     "ROLLBACK",
     "SETTINGS",
     "SETTLE",
+    "SETTLED",
     "TABLE_COLUMNS",
     "WATCHED",
     "WINDOW",
@@ -74,8 +75,9 @@ SELECT c.system_identifier::text, d.oid::bigint, left(pg_walfile_name(pg_current
  WHERE d.datname = current_database()
 """
 
-# The first row (no id) tells when and with which snapshot the others were read, what relay.state said then, and whether
-# all of it is on disk: the log is asked after the snapshot was taken, so every commit in that was written before.
+# The first row (no id) tells when and with which snapshot the others were read, what relay.state said then, and up to
+# where the log was written, unless it was on disk up to there: asked after the snapshot was taken, so that every commit
+# in that was written before.
 # "xid <" keeps an open transaction of a million rows from being walked through at every poll: only ids that began
 # since the last one are looked at. Those that were running then and have ended are looked up one by one. Both limits
 # are InitPlans, so that they are index conditions. There is no ORDER BY: the reader sorts what fits in a chunk, and
@@ -84,7 +86,9 @@ POLL: Final = f"""
 WITH present AS MATERIALIZED (SELECT pg_current_snapshot() AS snapshot)
 SELECT NULL::bigint AS id, (SELECT snapshot::text FROM present) AS xid, now()::text AS at, s.install_id::text AS source,
        s.alarm::text AS op, s.horizon::text AS key,
-       (pg_current_wal_insert_lsn() <= pg_current_wal_flush_lsn())::text AS new, NULL::text AS old
+       (SELECT CASE WHEN log.written > log.flushed THEN log.written::text END
+          FROM (SELECT pg_current_wal_insert_lsn() AS written, pg_current_wal_flush_lsn() AS flushed OFFSET 0) AS log
+       ) AS new, NULL::text AS old
   FROM relay.state AS s
 UNION ALL
 (SELECT {COLUMNS}
@@ -239,9 +243,12 @@ LIMIT_TIME: Final = "SELECT set_config('statement_timeout', %(ms)s, true)"
 # commit of their own waits for all that came before it; writing to a sequence is such a commit, and leaves no dead row
 # behind and nothing in logical replication. Mostly there is nothing to wait for, and this costs a round trip.
 SETTLE: Final = """
-SELECT CASE WHEN pg_current_wal_insert_lsn() > pg_current_wal_flush_lsn() THEN pg_catalog.setval('relay.settled', 1) END
+SELECT CASE WHEN coalesce(%(written)s::pg_lsn, pg_current_wal_insert_lsn()) > pg_current_wal_flush_lsn()
+            THEN pg_catalog.setval('relay.settled', 1) END
   FROM (SELECT pg_catalog.set_config('synchronous_commit', 'local', true) OFFSET 0) AS local
 """
+
+SETTLED: Final = "SELECT pg_current_wal_flush_lsn() >= %(written)s::pg_lsn"
 
 LISTEN: Final = "LISTEN relay"
 NOTIFY: Final = "SELECT pg_notify('relay', %(payload)s)"

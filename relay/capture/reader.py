@@ -78,7 +78,7 @@ class Reader:
         header = next((row for row in rows if row[0] is None), None)
         if header is None:
             raise SchemaMismatch("relay.state is empty; run relay install --apply")
-        _, snapshot, now, install_id, alarm, horizon, settled, _ = header
+        _, snapshot, now, install_id, alarm, horizon, unsettled, _ = header
         if install_id != self._install_id:
             raise CaptureDegraded("the outbox was reset; beginning again")
         self.alarm = alarm == "true"
@@ -87,8 +87,8 @@ class Reader:
         if pruned != state.horizon and not all(base.covers(pruned) for base in state.bases):
             raise _pruned()
         # A commit that nobody waits for would be told and then be gone after a crash.
-        if settled != "true" and (len(rows) > 1 or self.busy or pruned != state.horizon):
-            await session.settle()
+        if unsettled is not None and (len(rows) > 1 or self.busy or pruned != state.horizon):
+            await session.settle(unsettled)
         state = replace(state, horizon=pruned)
         if len(rows) - 1 > self._chunk:
             return Found((), (), frozenset(), replace(state, overflow=Snapshot.parse(snapshot)), as_of)
