@@ -42,6 +42,18 @@ test("a socket that never opens is given up", async () => {
   assert.equal(sockets[0].readyState, 3);
 });
 
+test("after an outage in which WebSocket was given up it is tried again before long", async () => {
+  const polled = [];
+  const fetch = (url) => polled.push(url) && new Promise(() => {});
+  const first = await start({ fallback: true, fetch, wayBackMs: 20000 });
+  client.subscribe("transactions");
+  first.end({ code: 1006 });
+  (await until(() => sockets[1])).end({ code: 1006 });
+  await until(() => polled[0]);
+  (await until(() => sockets[2])).welcome();
+  assert.equal(client.status.transport, "websocket");
+});
+
 test("the token is asked for before every connection, and once however many wait for it", async () => {
   const answers = [];
   const starting = start({ token: () => new Promise((resolve) => answers.push(resolve)) });

@@ -7,12 +7,15 @@ import { pause } from "./timers.js";
 const STABLE_MS = 5000;
 /** Attempts over WebSocket in a row that have to fail before long polling has its turn. */
 const GIVE_UP_AFTER = 2;
+const HOPE = 20;
 
 export class Attempts {
   /** @param {{sockets: boolean, polls: boolean, asks: boolean, backoff: any}} can `asks`: there is a token callback */
   constructor(can) {
     this.can = can;
     this.socketFailures = 0;
+    /** By how much WebSocket is looked at sooner than it would be, while nothing says that it does not last here. */
+    this.hope = HOPE;
     this.reset();
   }
 
@@ -50,6 +53,7 @@ export class Attempts {
   /** WebSocket works again, though nobody knows yet for how long. */
   wentBack() {
     this.socketFailures = GIVE_UP_AFTER - 1;
+    this.hope = 1;
   }
 
   /**
@@ -68,8 +72,10 @@ export class Attempts {
     const good = ready && Date.now() - begun >= STABLE_MS;
     if (good) this.failures = 0;
     if (kind === "polling") this.socketFailures = ready ? GIVE_UP_AFTER : refused ? 0 : GIVE_UP_AFTER - 1;
-    else if (good) this.socketFailures = 0;
-    else if (error.retryAfterMs === undefined && error.code !== "token_failed") {
+    else if (good) {
+      this.socketFailures = 0;
+      this.hope = HOPE;
+    } else if (error.retryAfterMs === undefined && error.code !== "token_failed") {
       this.socketFailures += error.code === "connect_timeout" ? GIVE_UP_AFTER : 1;
     }
     this.notBefore = error.retryAfterMs === undefined ? 0 : Date.now() + error.retryAfterMs;

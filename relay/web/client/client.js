@@ -58,7 +58,7 @@ export class Client {
   // What the application calls
 
   reconnect() {
-    this.log("reconnect asked for");
+    this.log("reconnect");
     this.listenForWaking();
     this.ended = null;
     this.away = false;
@@ -79,7 +79,7 @@ export class Client {
     // A pause that the relay asked for holds for whoever wakes up, too.
     if (!session) Date.now() >= this.attempts.notBefore && this.begin();
     else if (session.pulse) session.pulse.probe();
-    else if (session.ready && Date.now() - this.standing.facts.heardAt > POLL_MS) this.lost(session, new RelayError("silent", "the poll did not survive"));
+    else if (session.ready && Date.now() - this.standing.facts.heardAt > POLL_MS) this.lost(session, new RelayError("silent", "the connection did not survive"));
   }
 
   /** The page is put away, perhaps to be taken out again as it was. */
@@ -142,9 +142,13 @@ export class Client {
     if (this.Socket) this.wayBack(session);
   }
 
-  /** Now and then look whether WebSocket works again; meanwhile polling goes on. @param {Session} session */
-  wayBack(session) {
-    this.cancelWayBack = later(this.options.wayBackMs * (0.75 + Math.random() / 2), () => {
+  /**
+   * Now and then look whether WebSocket works again; meanwhile polling goes on. The first look may be an early one: if it
+   * was the relay that was away, nothing is in the way.
+   * @param {Session} session
+   */
+  wayBack(session, hope = this.attempts.hope) {
+    this.cancelWayBack = later((this.options.wayBackMs / hope) * (0.75 + Math.random() / 2), () => {
       /** @type {Session} */
       const next = { kind: "websocket", token: session.token, ready: false, begun: Date.now() };
       this.cancelWayBack = () => next.link.close();
@@ -160,7 +164,7 @@ export class Client {
           }
           this.receive(next, message);
         },
-        (error) => (this.session === session ? this.wayBack(session) : this.lost(next, error)),
+        (error) => (this.session === session ? this.wayBack(session, 1) : this.lost(next, error)),
       );
     });
   }

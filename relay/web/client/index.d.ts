@@ -83,7 +83,7 @@ export interface ConnectOptions {
   backoff?: { initialMs?: number; maxMs?: number };
   /** How long a connection may take to open and be welcomed, in milliseconds. Default 8000. */
   connectTimeoutMs?: number;
-  /** How long the client stays with long polling before it tries WebSocket again, in milliseconds. Default 60000. */
+  /** How often WebSocket is tried again beside long polling, in milliseconds; first after a twentieth of it. Default 60000. */
   wayBackMs?: number;
   /** Subscribe to the platform's signs of waking up (React Native's AppState); returns what ends that. */
   wakeOn?: (wake: () => void) => (() => void) | void;
