@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from bench import encode, fan_out, latency, seeding, subscriptions, write_throughput
+from bench import encode, fan_out, large_commit, latency, seeding, subscriptions, write_throughput
 from bench.document import put
 from bench.report import Table, write_json
 from relay import logs
@@ -28,6 +28,7 @@ BENCHMARKS: dict[str, Callable[..., Awaitable[Table]]] = {
     "fan_out": fan_out.measure,
     "latency": latency.measure,
     "encode": encode.measure,
+    "large_commit": large_commit.measure,
     "subscriptions": subscriptions.measure,
     "seeding": seeding.measure,
 }

@@ -47,14 +47,17 @@ class Serving:
 
 
 @contextlib.asynccontextmanager
-async def serving(server: Postgres, *, idle_after_ms: int | None = None) -> AsyncIterator[Serving]:
+async def serving(
+    server: Postgres, *, idle_after_ms: int | None = None, ops_port: int = 0
+) -> AsyncIterator[Serving]:
     """Start a relay on ``server``, hand it over once it is ready, stop it at the end.
 
-    ``idle_after_ms`` is its setting of that name. RuntimeError quotes it if it does not start.
+    ``idle_after_ms`` and ``ops_port`` are its settings of that name. RuntimeError quotes it if it does not start.
     """
     environment = {
         "RELAY_DATABASE__DSN": server.dsn(user="relay_daemon"),
         "RELAY_AUTH__SECRETS": secrets.token_hex(32),
+        "RELAY_SERVER__OPS_PORT": str(ops_port),
     }
     if idle_after_ms is not None:
         environment["RELAY_CAPTURE__IDLE_AFTER_MS"] = str(idle_after_ms)

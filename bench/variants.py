@@ -22,6 +22,7 @@ TABLES = f"""
 CREATE SCHEMA bench;
 CREATE TABLE bench.plain (LIKE {PAYMENTS} INCLUDING ALL);
 CREATE TABLE bench.watched (LIKE {PAYMENTS} INCLUDING ALL);
+CREATE TABLE bench.note (id bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY, note text);
 CREATE SCHEMA classic;
 CREATE TABLE classic.payment (LIKE {PAYMENTS} INCLUDING ALL);
 CREATE FUNCTION classic.tell() RETURNS trigger LANGUAGE plpgsql AS
@@ -41,10 +42,11 @@ class Variant:
 
 
 async def create_tables(server: Postgres) -> None:
-    """One table for each kind of trigger; the last one watched by relay.watch."""
+    """One table for each kind of trigger, the last one watched by relay.watch; and a small one beside them."""
     async with await psycopg.AsyncConnection.connect(server.dsn(), autocommit=True) as admin:
         await admin.execute(TABLES)
         await admin.execute("SELECT relay.watch('bench.watched', %s)", (COLUMNS,))
+        await admin.execute("SELECT relay.watch('bench.note', ARRAY['id', 'note'])")
 
 
 def _insert(table: str, student: str, amount: str) -> tuple[str, str]:
