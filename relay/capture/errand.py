@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import psycopg
+import structlog
 
 from relay.capture import queries
 from relay.capture.cursor import Epoch
@@ -20,11 +21,16 @@ from relay.errors import CaptureDegraded, DatabaseError, Overloaded, TookTooLong
 
 __all__ = ["Errand"]
 
+log = structlog.get_logger(__name__)
+
 _IDLE_SECONDS = 10.0
 
 
 class Errand:
-    """Lends its session to one caller at a time. ``expect`` says in which epoch it has to be."""
+    """Lends its session to one caller at a time. ``expect`` says in which epoch it has to be.
+
+    ``trouble`` is why the last attempt to open one failed, in a line for operators; empty if it did not.
+    """
 
     def __init__(
         self, open_session: Callable[[], Awaitable[tuple[Session, Identity]]], waiting: int, timeout: float
@@ -38,10 +44,12 @@ class Errand:
         self._epoch: Epoch | None = None
         self._expected: Epoch | None = None
         self._idle: asyncio.TimerHandle | None = None
+        self.trouble = ""
 
     def expect(self, epoch: Epoch | None) -> None:
         """From now on only a session of ``epoch`` will do; None: the relay has no connection, so nobody is served."""
         self._expected = epoch
+        self.trouble = ""
         if epoch is None:
             # What took the other sessions may have taken this one; it would only be found out by the next caller.
             self._epoch = None
@@ -109,12 +117,17 @@ class Errand:
             try:
                 session, identity = await self._open()
             except DatabaseError as error:
-                # Whatever it is (a standby by now, another outbox), the lasting sessions meet it too, and see to it.
+                # A standby by now, another outbox: the lasting sessions meet that too, and see to it. Not so a changed
+                # password, or that there are no more connections to be had.
+                if self.trouble != str(error):
+                    log.error("session_refused", reason=str(error))
+                self.trouble = str(error)
                 raise CaptureDegraded(f"no session for what clients ask: {error}") from None
             if identity.epoch != self._expected:
                 await session.close()
                 raise CaptureDegraded("a new session reached another server; the relay is reconnecting")
             self._session, self._epoch = session, identity.epoch
+            self.trouble = ""
         return self._session
 
     async def _drop(self) -> None:

@@ -98,6 +98,11 @@ class Capture:
         """The epoch of the present position; None before the first connect."""
         return self._periods.epoch
 
+    @property
+    def trouble(self) -> str:
+        """Why no new session can be had for what clients ask, while the lasting ones go on; empty if it can."""
+        return self._errand.trouble
+
     async def start(self) -> None:
         """Connect for the first time. Raises the DatabaseError that tells why this cannot work."""
         await self._periods.start()

@@ -138,6 +138,8 @@ class Gateway:
             return "draining"
         if self._status.status == "degraded":
             return f"capture degraded: {self._why}"
+        if trouble := self.services.capture.trouble:
+            return f"no new session for snapshots and replays: {trouble}"
         return None
 
     def capture_status(self, status: Status) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from decimal import Decimal
 from typing import Any
 
+import psycopg
 import pytest
 
 from relay.capture.batch import Batch
@@ -257,6 +258,23 @@ async def test_nobody_is_served_before_the_start(database: Database) -> None:
         capture = seen.capture
     with pytest.raises(CaptureDegraded):
         await capture.poll_now()
+
+
+async def test_a_database_that_lets_no_new_session_in_is_said_to_be_trouble(pay: Database) -> None:
+    """What clients ask for is refused while the stream goes on, and the reason is there until a session can be had."""
+    async with (
+        capturing(pay.daemon_dsn, PAY) as seen,
+        await psycopg.AsyncConnection.connect(pay.server.dsn(), autocommit=True) as admin,
+    ):
+        await admin.execute(f"ALTER DATABASE {pay.name} ALLOW_CONNECTIONS false")
+        with pytest.raises(CaptureDegraded, match="not currently accepting connections"):
+            await ids(seen)
+        assert "not currently accepting connections" in seen.capture.trouble
+        await pay.execute("UPDATE pay SET status = 'told' WHERE id = 1")
+        await eventually(lambda: [change.new["status"] for change in seen.changes if change.new] == ["told"])
+        await admin.execute(f"ALTER DATABASE {pay.name} ALLOW_CONNECTIONS true")
+        assert len(await ids(seen)) == 12
+        assert seen.capture.trouble == ""
 
 
 async def test_pruning_goes_through_the_errand_session(database: Database) -> None:

@@ -127,6 +127,13 @@ async def test_readiness_follows_the_capture_side() -> None:
         )
         room.gateway.capture_status(status(True))
         assert (await ask(port, "GET /readyz"))[0] == 200
+        room.services.capture.trouble = "password authentication failed"
+        code, _, body = await ask(port, "GET /readyz")
+        assert (code, json.loads(body)["reason"]) == (
+            503,
+            "no new session for snapshots and replays: password authentication failed",
+        )
+        room.services.capture.trouble = ""
         assert (await ask(port, "GET /healthz"))[0] == 200
         for path in ("/readyz", "/metrics"):
             assert (await ask(room.port, f"GET {path}"))[0] == 404

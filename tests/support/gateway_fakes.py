@@ -70,6 +70,7 @@ class FakeCapture:
         self.polls = 0
         self.degraded = False
         self.stuck = False
+        self.trouble = ""
 
     async def poll_now(self) -> None:
         self.polls += 1
