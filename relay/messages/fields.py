@@ -18,7 +18,16 @@ from pydantic import AfterValidator
 
 from relay import jsontext
 
-__all__ = ["KINDS", "FieldType", "base_type", "kind_of_column", "may_be_text", "plain", "same_text"]
+__all__ = [
+    "KINDS",
+    "FieldType",
+    "base_type",
+    "kind_of_column",
+    "may_be_text",
+    "never_fits",
+    "plain",
+    "same_text",
+]
 
 #: Beyond this, JavaScript rounds integers (ECMAScript, Number.MAX_SAFE_INTEGER).
 SAFE_INTEGER = 2**53 - 1
@@ -192,6 +201,16 @@ _COLUMN_KINDS = {
 }
 #: Of the types that are shown as strings, those whose values have a form that Postgres checks.
 _FORMED = frozenset({"uuid", "date", "time", "timetz", "interval", "inet"})
+#: Kinds that no such text can become, and for each kind those of columns whose values it never takes.
+_UNFORMED = frozenset({"integer", "decimal", "number", "boolean", "timestamp"})
+_FOREIGN = {
+    "string": ("boolean",),
+    "integer": ("timestamp",),
+    "decimal": ("boolean", "timestamp"),
+    "number": ("boolean", "timestamp"),
+    "boolean": ("timestamp",),
+    "timestamp": ("boolean",),
+}
 _KIND_OF = {name.replace("-", " "): kind for kind, names in _COLUMN_KINDS.items() for name in names.split()}
 
 
@@ -206,6 +225,16 @@ def kind_of_column(type_name: str | None) -> FieldType:
         return KINDS["auto"]
     base = base_type(type_name)
     return KINDS["json"] if base.endswith("[]") else KINDS[_KIND_OF.get(base, "auto")]
+
+
+def never_fits(kind: str, type_name: str) -> bool:
+    """Whether no value of a column of this type can be one of ``kind``. Text may hold digits: in doubt it may."""
+    base = base_type(type_name)
+    if base.endswith("[]"):
+        return kind != "json"
+    return _KIND_OF.get(base) in _FOREIGN.get(kind, ()) or (
+        base in _FORMED and kind in _UNFORMED and (kind, base) != ("timestamp", "date")
+    )
 
 
 def may_be_text(type_name: str) -> bool:

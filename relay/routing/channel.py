@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from relay import jsontext
 from relay.config import ChannelSettings, FieldSettings, LookUpSettings
 from relay.errors import MappingError
-from relay.messages.fields import KINDS, FieldType, base_type, kind_of_column, may_be_text, plain
+from relay.messages.fields import KINDS, FieldType, base_type, kind_of_column, may_be_text, never_fits, plain
 from relay.routing.declared import Field, Lookup
 from relay.routing.filters import ANY_OF
 from relay.routing.lookup_keys import keyed_by
@@ -190,6 +190,17 @@ def _field(
     lookup, _, lookup_column = settings.lookup.partition(".")
     column_type = types.get(settings.column) if settings.column else None
     kind = _kind(settings, column_type)
+    # Not where the value is taken out of the column's: a key of an object, a name by a map.
+    if (
+        settings.type
+        and column_type
+        and not (settings.key or settings.map)
+        and never_fits(kind.name, column_type)
+    ):
+        raise MappingError(
+            f'channels.{channel}.fields.{name} has type "{kind.name}", which no value of column "{settings.column}" '
+            f"({column_type}) is, so every row would be withheld; leave the type out or correct it"
+        )
     return Field(
         name=name,
         kind=kind,

@@ -71,6 +71,10 @@ def test_a_status_that_is_not_shown_is_not_told() -> None:
             "fields.paid.default is not of type boolean",
         ),
         (
+            {"fields": {"id": {"column": "id"}, "made": {"column": "created_at", "type": "integer"}}},
+            'channels.payments.fields.made has type "integer", which no value of column "created_at"',
+        ),
+        (
             {"fields": {"id": {"column": "id"}, "rate": {"constant": "high", "type": "number"}}},
             "fields.rate.constant is not of type number",
         ),

@@ -12,7 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay import jsontext
-from relay.messages.fields import KINDS, base_type, kind_of_column, plain
+from relay.config_channels import FIELD_TYPES
+from relay.errors import RowInvalid
+from relay.messages.fields import KINDS, base_type, kind_of_column, never_fits, plain
+from relay.routing.channel import compile_channel
+from relay.routing.rows import RowBuilder
+from tests.support.routing import settings
 
 
 @pytest.mark.parametrize(
@@ -36,6 +41,48 @@ from relay.messages.fields import KINDS, base_type, kind_of_column, plain
 def test_an_undeclared_field_is_of_its_columns_kind(column_type: str | None, kind: str) -> None:
     """A field without a type takes its kind from the live column; types the relay does not know pass as they are."""
     assert kind_of_column(column_type).name == kind
+
+
+#: What a trigger captures of a column of each type.
+CAPTURED: dict[str, tuple[Any, ...]] = {
+    "text": ("abc", "12", "12.5", "true", "2026-01-31T12:00:00Z"),
+    "integer": (0, 5),
+    "bigint": (0, 2**60),
+    "numeric(8,2)": (Decimal("1.50"), Decimal("1.00")),
+    "double precision": (Decimal("0.1"), 1),
+    "boolean": (True, False),
+    "timestamp with time zone": ("2026-01-31T12:00:00+00:00",),
+    "date": ("2026-01-31",),
+    "time": ("12:00:00",),
+    "uuid": ("00000000-0000-0000-0000-000000000001", "11111111-1111-1111-1111-111111111111"),
+    "interval": ("1 day", "12:00:00"),
+    "inet": ("10.0.0.1", "::1"),
+    "jsonb": ({"a": 1}, "2026-01-31T12:00:00Z", "12", 1, True),
+    "integer[]": ([], [1]),
+    "payment_state": ("paid", "12", "true", "2026-01-31T12:00:00Z"),
+}
+
+
+@pytest.mark.parametrize("column_type", CAPTURED)
+@pytest.mark.parametrize("kind", FIELD_TYPES)
+def test_a_type_never_fits_a_column_exactly_if_no_value_of_it_does(kind: str, column_type: str) -> None:
+    """What is refused at the start is what would have every row withheld, and nothing else."""
+    fields = {
+        "id": {"column": "id"},
+        "note": {"column": "note", "type": kind},
+    }
+    rows = RowBuilder(
+        compile_channel("payments", settings(fields=fields, status="", lookups={}), None, ["id"])
+    )
+
+    def fits(value: Any) -> bool:
+        try:
+            rows.build({"id": 1, "note": value}, {})
+        except RowInvalid:
+            return False
+        return True
+
+    assert never_fits(kind, column_type) is not any(map(fits, CAPTURED[column_type]))
 
 
 def test_length_and_precision_are_no_part_of_a_base_type() -> None:
