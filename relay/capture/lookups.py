@@ -88,13 +88,15 @@ async def _run(session: Session, statement: str, params: dict[str, str]) -> list
     wrapped = f"SELECT row_to_json(q)::text FROM ({_bare(statement)}\n) AS q"
     try:
         try:
-            _, _, rows, _, _ = await session.fetch_in_one(
+            _, _, rows, _, ((unsettled,),) = await session.fetch_in_one(
                 (queries.BEGIN_READ, None),
                 (queries.LIMIT_TIME, {"ms": str(_TIMEOUT_MS)}),
                 (wrapped, params),
                 (queries.COMMIT, None),
-                (queries.SETTLE, {"written": None}),
+                (queries.UNSETTLED, None),
             )
+            if unsettled is not None:
+                await session.settle(unsettled)
         except BaseException:
             await session.rollback()
             raise

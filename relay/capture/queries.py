@@ -39,6 +39,7 @@ __all__ = [
     "SETTLE",
     "SETTLED",
     "TABLE_COLUMNS",
+    "UNSETTLED",
     "WATCHED",
     "WINDOW",
     "WRITERS_SKIP_NOTIFY",
@@ -75,9 +76,14 @@ SELECT c.system_identifier::text, d.oid::bigint, left(pg_walfile_name(pg_current
  WHERE d.datname = current_database()
 """
 
-# The first row (no id) tells when and with which snapshot the others were read, what relay.state said then, and up to
-# where the log was written, unless it was on disk up to there: asked after the snapshot was taken, so that every commit
-# in that was written before.
+# Up to where the server's log was written, unless it is on disk up to there.
+UNSETTLED: Final = """
+SELECT CASE WHEN log.written > log.flushed THEN log.written::text END
+  FROM (SELECT pg_current_wal_insert_lsn() AS written, pg_current_wal_flush_lsn() AS flushed OFFSET 0) AS log
+"""
+
+# The first row (no id) tells when and with which snapshot the others were read, what relay.state said then, and what of
+# the log is unsettled: asked after the snapshot was taken, so that every commit in that was written before.
 # "xid <" keeps an open transaction of a million rows from being walked through at every poll: only ids that began
 # since the last one are looked at. Those that were running then and have ended are looked up one by one. Both limits
 # are InitPlans, so that they are index conditions. There is no ORDER BY: the reader sorts what fits in a chunk, and
@@ -85,10 +91,7 @@ SELECT c.system_identifier::text, d.oid::bigint, left(pg_walfile_name(pg_current
 POLL: Final = f"""
 WITH present AS MATERIALIZED (SELECT pg_current_snapshot() AS snapshot)
 SELECT NULL::bigint AS id, (SELECT snapshot::text FROM present) AS xid, now()::text AS at, s.install_id::text AS source,
-       s.alarm::text AS op, s.horizon::text AS key,
-       (SELECT CASE WHEN log.written > log.flushed THEN log.written::text END
-          FROM (SELECT pg_current_wal_insert_lsn() AS written, pg_current_wal_flush_lsn() AS flushed OFFSET 0) AS log
-       ) AS new, NULL::text AS old
+       s.alarm::text AS op, s.horizon::text AS key, ({UNSETTLED}) AS new, NULL::text AS old
   FROM relay.state AS s
 UNION ALL
 (SELECT {COLUMNS}
@@ -241,10 +244,9 @@ LIMIT_TIME: Final = "SELECT set_config('statement_timeout', %(ms)s, true)"
 
 # A commit with synchronous_commit = off is visible before it is on disk, and a crash takes it back. Whoever waits for a
 # commit of their own waits for all that came before it; writing to a sequence is such a commit, and leaves no dead row
-# behind and nothing in logical replication. Mostly there is nothing to wait for, and this costs a round trip.
+# behind and nothing in logical replication.
 SETTLE: Final = """
-SELECT CASE WHEN coalesce(%(written)s::pg_lsn, pg_current_wal_insert_lsn()) > pg_current_wal_flush_lsn()
-            THEN pg_catalog.setval('relay.settled', 1) END
+SELECT CASE WHEN pg_current_wal_flush_lsn() < %(written)s::pg_lsn THEN pg_catalog.setval('relay.settled', 1) END
   FROM (SELECT pg_catalog.set_config('synchronous_commit', 'local', true) OFFSET 0) AS local
 """
 

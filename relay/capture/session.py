@@ -17,6 +17,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from relay.capture import queries
+from relay.capture.patience import Patience
 from relay.capture.trouble import describe_target, explain_connect
 from relay.errors import CaptureDegraded, DatabaseError, DatabaseUnreachable, NotPrimary
 
@@ -29,10 +30,6 @@ GATE_IDLE_SECONDS = 5
 
 # A timer that is called so much later than it asked for says more about this process than about the database.
 _LATE_SECONDS = 0.1
-
-# Seconds. Somebody else's commit flushes the log, too, most often at once; a flush of our own would make a lone writer
-# wait for two.
-_PATIENCE = (0.001, 0.001, 0.002)
 
 # A peer that vanished without a word is noticed within about 15 s, also when nothing is being said.
 _LINK = {
@@ -59,6 +56,7 @@ class Session:
         self.connection = connection
         self.deadline = deadline
         self.pid = 0
+        self._patience = Patience()
 
     @classmethod
     async def open(cls, dsn: str, role: str, *, connect_timeout: float, deadline: float) -> Self:
@@ -110,13 +108,17 @@ class Session:
     async def settle(self, written: str | None = None) -> None:
         """Return once the server's log is on disk up to ``written``, or up to all that this session has seen so far.
 
-        Not inside a transaction.
+        Not inside a transaction. Mostly there is nothing to wait for, and this costs a round trip.
         """
-        if written is not None:
-            for pause in _PATIENCE:
-                if await self.value(queries.SETTLED, {"written": written}):
-                    return
-                await asyncio.sleep(pause)
+        if written is None and (written := await self.value(queries.UNSETTLED)) is None:
+            return
+        pauses = self._patience.pauses()
+        for pause in pauses:
+            if await self.value(queries.SETTLED, {"written": written}):
+                return self._patience.rewarded()
+            await asyncio.sleep(pause)
+        if pauses:
+            self._patience.in_vain()
         await self.fetch(queries.SETTLE, {"written": written})
 
     async def columns(self, statement: str, params: Mapping[str, Any] | None = None) -> list[str]:
