@@ -27,9 +27,12 @@ SELECT current_database() AS database, current_user AS "user", pg_is_in_recovery
 """
 
 # Whether capture functions NOTIFY was decided when they were written; the server's setting may have changed
-# since.
+# since. A dump can be restored without its grants, all of which are lost then: these two stand for the others.
 _VERSION: Final = """
-SELECT schema_version, alarm IS DISTINCT FROM (current_setting('max_prepared_transactions') = '0') AS stale
+SELECT schema_version, alarm IS DISTINCT FROM (current_setting('max_prepared_transactions') = '0') AS stale,
+       has_table_privilege(to_regrole('relay_reader')::oid, 'relay.state', 'SELECT') IS NOT TRUE
+       OR has_sequence_privilege(to_regrole('relay_reader')::oid, to_regclass('relay.settled')::oid, 'UPDATE')
+          IS NOT TRUE AS bare
   FROM relay.state
 """
 
@@ -95,10 +98,12 @@ class Administrator:
         here = (await self._rows(_HERE, "looking at the database"))[0]
         if here["standby"]:
             raise NotPrimary(f"database {here['database']} is on a standby; connect to the primary")
-        version, stale, watched = None, False, {}
+        version, stale, bare, watched = None, False, False, {}
         if here["installed"]:
             state = await self._rows(_VERSION, "reading the version of schema relay")
-            version, stale = (state[0]["schema_version"], state[0]["stale"]) if state else (0, False)
+            version = 0
+            for row in state:
+                version, stale, bare = row["schema_version"], row["stale"], row["bare"]
         if version:  # 0: an installation that was interrupted may not have the view yet
             rows = await self._rows(_WATCHED, "reading relay.watched")
             watched = {row["source"]: _watched(row) for row in rows}
@@ -111,6 +116,7 @@ class Administrator:
             server_version=here["server_version"],
             version=version,
             stale=stale,
+            bare=bare,
             watched=watched,
             tables={row["source"]: frozenset(row["columns"]) for row in found},
             reader=str(role) if lacks and lacks[0]["lacks"] else "",

@@ -29,8 +29,9 @@ class Survey:
     """What was found.
 
     ``version`` None: schema relay is absent. ``stale``: its capture functions were written for another
-    ``max_prepared_transactions``. ``tables``: the columns of those needed tables that exist. ``reader`` is
-    the daemon's role if it has to be given ``relay_reader``, else empty.
+    ``max_prepared_transactions``. ``bare``: ``relay_reader`` has lost its rights there, or part of it is missing.
+    ``tables``: the columns of those needed tables that exist. ``reader`` is the daemon's role if it has to be given
+    ``relay_reader``, else empty.
     """
 
     database: str
@@ -41,6 +42,7 @@ class Survey:
     watched: Mapping[str, Watched]
     tables: Mapping[str, frozenset[str]]
     reader: str = ""
+    bare: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +72,14 @@ def make_plan(
             f"knows {wanted}; upgrade payment-relay"
         )
     steps: list[Step] = []
-    if survey.version != wanted or survey.stale:
+    if survey.version != wanted or survey.stale or survey.bare:
         why = f"upgrades version {survey.version} to {wanted}"
         if survey.version is None:
             why = "schema relay is absent"
         elif survey.version == wanted:
             why = "max_prepared_transactions has changed since the installation"
+            if survey.bare:
+                why = "relay_reader lacks rights in schema relay"
         steps += [Step(file.read_text(encoding="utf-8"), why, file) for file in files]
     if survey.reader:
         steps.append(

@@ -71,7 +71,8 @@ HELLO: Final = "SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.pg_backend_pid
 IDENTITY: Final = """
 SELECT c.system_identifier::text, d.oid::bigint, left(pg_walfile_name(pg_current_wal_lsn()), 8),
        s.install_id::text, s.system_identifier, s.database_oid::bigint, s.schema_version, s.alarm,
-       s.horizon::text, pg_current_snapshot()::text
+       s.horizon::text, pg_current_snapshot()::text,
+       coalesce(has_sequence_privilege(to_regclass('relay.settled')::oid, 'UPDATE'), false)
   FROM pg_catalog.pg_control_system() AS c, pg_catalog.pg_database AS d, relay.state AS s
  WHERE d.datname = current_database()
 """

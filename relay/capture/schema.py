@@ -57,15 +57,16 @@ async def identify(session: Session) -> Identity:
     except psycopg.errors.InsufficientPrivilege as error:
         user = session.connection.info.user
         raise DatabaseError(
-            f"role {user} may not read the outbox ({error.diag.message_primary}); run GRANT relay_reader TO {user}"
+            f"role {user} may not read the outbox ({error.diag.message_primary});"
+            f" run relay install --apply, or GRANT relay_reader TO {user}"
         ) from None
     except psycopg.Error as error:
         raise fault(error, "reading relay.state") from None
     if not rows:
         raise SchemaMismatch("relay.state is empty; run relay install --apply")
-    ((system, database, timeline, install, own_system, own_database, version, alarm, horizon, snapshot),) = (
-        rows
-    )
+    (
+        (system, database, timeline, install, own_system, own_database, version, alarm, *snapshots, settles),
+    ) = rows
     if version != SCHEMA_VERSION:
         raise _version(version)
     if (own_system, own_database) != (system, database):
@@ -73,8 +74,14 @@ async def identify(session: Session) -> Identity:
             "the outbox was written by another server or database (restored or copied): its positions mean nothing"
             " here; run SELECT relay.reset(), which empties it"
         )
+    if not settles:
+        # Found out now, and not when the first payment comes whose writer did not wait for the disk.
+        raise DatabaseError(
+            f"role {session.connection.info.user} may not write to sequence relay.settled, or it is not there;"
+            " run relay install --apply"
+        )
     epoch = Epoch(int(system) % 2**64, database, int(timeline, 16), UUID(install))
-    return Identity(epoch, alarm, Snapshot.parse(horizon), Snapshot.parse(snapshot))
+    return Identity(epoch, alarm, *map(Snapshot.parse, snapshots))
 
 
 def _version(found: int | None) -> SchemaMismatch:

@@ -128,6 +128,17 @@ async def test_a_role_without_rights_is_one_line(database: Database) -> None:
         await database.execute("GRANT relay_reader TO relay_daemon")
 
 
+@pytest.mark.parametrize(
+    "loss", ["REVOKE ALL ON SEQUENCE relay.settled FROM relay_reader", "DROP SEQUENCE relay.settled"]
+)
+async def test_a_role_that_cannot_have_the_log_flushed_is_one_line(database: Database, loss: str) -> None:
+    """Where relay.settled cannot be written to, the start says so, though nothing has to be written there yet."""
+    await database.execute(loss)
+    why = await why_not(database.daemon_dsn, DatabaseError)
+    assert "relay.settled" in why
+    assert "relay install --apply" in why
+
+
 @contextlib.asynccontextmanager
 async def deafening(dsn: str) -> AsyncIterator[str]:
     """A way to Postgres on which LISTEN arrives as something else, as it does through a transaction pooler."""

@@ -8,9 +8,13 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from relay.errors import DatabaseError
 from relay.resources import sql_directory
+from tests.support.capture import capturing
 from tests.support.commands import Commands, create_payment_tables, isolate, one_line, watched
 from tests.support.database import Database
+
+PAYMENTS = "public.finances_purchasetransaction"
 
 
 @pytest.fixture
@@ -88,6 +92,30 @@ async def test_install_mends_a_disabled_trigger(commands: Commands, database: Da
     _, out, _ = await commands("install", "--apply")
     assert "public.finances_purchasetransaction has its trigger disabled" in out
     assert (await commands("install"))[1].endswith("nothing to do\n")
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "REVOKE ALL ON ALL TABLES IN SCHEMA relay FROM relay_reader;"
+        " REVOKE ALL ON ALL SEQUENCES IN SCHEMA relay FROM relay_reader;"
+        " REVOKE USAGE ON SCHEMA relay FROM relay_reader",
+        "REVOKE ALL ON SEQUENCE relay.settled FROM relay_reader",
+        "DROP SEQUENCE relay.settled",
+    ],
+)
+async def test_install_mends_lost_grants(commands: Commands, database: Database, loss: str) -> None:
+    """A restore without privileges takes relay_reader its rights in schema relay; --apply gives them again."""
+    commands.configure(database.daemon_dsn, database.dsn)
+    await database.execute(loss)
+    with pytest.raises(DatabaseError, match="relay install --apply"):
+        async with capturing(database.daemon_dsn, PAYMENTS):
+            pass
+    _, out, _ = await commands("install", "--apply")
+    assert "relay_reader lacks rights in schema relay" in out
+    assert (await commands("install"))[1].endswith("nothing to do\n")
+    async with capturing(database.daemon_dsn, PAYMENTS) as seen:
+        await seen.capture.poll_now()
 
 
 async def test_install_lets_the_daemons_role_read(commands: Commands, bare_database: Database) -> None:

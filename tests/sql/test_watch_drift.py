@@ -144,7 +144,8 @@ async def test_a_trigger_switched_off_and_on_leaves_a_trace(relay_database: Data
 
 
 async def test_the_daemons_role_reads_what_it_needs(relay_database: Database) -> None:
-    """A member of relay_reader reads the outbox, the views and the fingerprints, and prunes; it writes nothing."""
+    """A member of relay_reader reads the outbox, the views and the fingerprints, and prunes; it writes nothing but
+    relay.settled."""
     await watch(relay_database)
     role = f"daemon_{relay_database.name}"
     await relay_database.execute(f"CREATE ROLE {role}; GRANT relay_reader TO {role}; SET ROLE {role}")
@@ -161,7 +162,7 @@ async def test_the_daemons_role_reads_what_it_needs(relay_database: Database) ->
         ):
             await relay_database.execute(f"SELECT * FROM relay.{relation}")
         await relay_database.execute(
-            "SELECT relay.prune('1 day'), relay.request_gate(), relay.release_gate()"
+            "SELECT relay.prune('1 day'), relay.request_gate(), relay.release_gate(), setval('relay.settled', 1)"
         )
         for forbidden in (
             "DELETE FROM relay.event",

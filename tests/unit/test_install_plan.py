@@ -60,6 +60,12 @@ def test_capture_functions_for_another_server_setting_are_written_again(files: l
     assert "max_prepared_transactions" in first.why
 
 
+def test_lost_grants_are_given_again(files: list[Path]) -> None:
+    """Where the daemon's rights in schema relay are gone, the files are run again."""
+    (first, _) = make_plan(ORDERS, replace(FOUND, bare=True), 3, files)
+    assert first.why == "relay_reader lacks rights in schema relay"
+
+
 def test_a_newer_schema_is_left_alone(files: list[Path]) -> None:
     """A program never installs over a schema that is newer than itself."""
     with pytest.raises(SchemaMismatch, match="has version 4, and this program knows 3; upgrade"):
