@@ -77,7 +77,6 @@ class Poller:
         capturing = self._publisher.capturing or {}
         changes, gap = await self._notified.take(self._read, capturing, self._chunk)
         await self._read.settle()
-        await self._read.settle()
         await self._publisher.publish_notified(self._reader, changes, gap)
         self._notified.drop()
 

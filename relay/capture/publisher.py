@@ -87,6 +87,9 @@ class Publisher:
         slipped by an altered trigger. Whatever is noted here is noted only once the batch has been handed on.
         """
         capturing = await fingerprints(session) if check else self.capturing
+        if capturing != self.capturing:
+            # Newer than the poll. Were the altered trigger gone after a crash, clients would have to be told again.
+            await session.settle()
         gap = joined(self._owed, self._changed(capturing))
         if found.bad:
             gap = joined(gap, Gap(found.bad_sources, "unreadable_row"))

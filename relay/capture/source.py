@@ -192,7 +192,10 @@ class Capture:
     async def revocations(self) -> list[Revocation]:
         """Everybody whose tokens were revoked. Raises CaptureDegraded, Overloaded."""
         async with self._errand.session("reading revocations") as session:
-            return [Revocation(*row) for row in await session.fetch(queries.REVOCATIONS)]
+            found = [Revocation(*row) for row in await session.fetch(queries.REVOCATIONS)]
+            if found:
+                await session.settle()
+            return found
 
     async def check(self, channels_need: Mapping[str, frozenset[str]], counted: Collection[str] = ()) -> None:
         """Compare the columns that the configuration needs, by source, with what is there and watched.

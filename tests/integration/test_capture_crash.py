@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from relay.capture.batch import Batch
 from relay.capture.rows import RowsQuery
 from relay.demo.postgres import Postgres
 from relay.errors import ResumeRefused
@@ -121,6 +122,42 @@ async def test_what_was_told_survives_a_crash(server: Postgres, outbox: Database
         assert seen.gaps == []
 
 
+async def test_where_a_relay_began_survives_a_crash(server: Postgres, outbox: Database) -> None:
+    """So it is for the newest payment where a relay begins, or begins again: it is the witness of the next cursors."""
+    writer = await careless(outbox)
+    await writer.execute("INSERT INTO a (v) VALUES ('before')")
+    network = TcpProxy.before(outbox.daemon_dsn)
+    async with network, capturing(network.through(outbox.daemon_dsn), A) as seen:
+        await network.cut()
+        await writer.execute("UPDATE relay.event SET at = at + interval '1 microsecond'")
+        await writer.execute("INSERT INTO a (v) VALUES ('meanwhile')")
+        await network.restore()
+        await eventually(lambda: seen.gaps == ["witness"])
+        await crash(server, outbox)
+        assert await outbox.execute("SELECT v FROM a") == [("before",), ("meanwhile",)]
+        await outbox.execute("INSERT INTO a (v) VALUES ('after')")
+        await seen.sees(A, "after")
+        assert seen.gaps == ["witness"]
+
+
+async def test_what_came_beside_a_large_commit_survives_a_crash(server: Postgres, outbox: Database) -> None:
+    """So it is for what is committed to the same table meanwhile, which no poll finds."""
+    async with capturing(outbox.daemon_dsn, A, capture={"chunk_rows": 50}) as seen:
+        writer = await careless(outbox)
+        written: list[Batch] = []
+
+        async def beside(batch: Batch) -> None:
+            if batch.changes and not written:
+                written.append(batch)
+                await writer.execute("INSERT INTO a (v) VALUES ('beside')")
+
+        seen.on_batch = beside
+        await outbox.execute("INSERT INTO a (v) SELECT 'big' FROM generate_series(1, 500)")
+        await seen.sees(A, "beside")
+        await crash(server, outbox)
+        assert await outbox.execute("SELECT count(*) FROM a WHERE v = 'beside'") == [(1,)]
+
+
 async def test_a_large_commit_that_was_told_survives_a_crash(server: Postgres, outbox: Database) -> None:
     """So it is for a commit that comes in parts, from its first part on."""
     async with capturing(outbox.daemon_dsn, A, capture={"chunk_rows": 50}) as seen:
@@ -182,6 +219,30 @@ async def test_what_a_census_counted_survives_a_crash(server: Postgres, outbox: 
             pass
         await crash(server, outbox)
         assert await outbox.execute("SELECT to_regclass('counted') IS NOT NULL") == [(True,)]
+
+
+async def test_how_a_table_was_captured_survives_a_crash(server: Postgres, outbox: Database) -> None:
+    """So it is for a trigger that somebody disabled: clients are told once, and not again because it is back."""
+    async with capturing(outbox.daemon_dsn, A) as seen:
+        await seen.capture.poll_now()
+        owner = await careless(outbox)
+        await owner.execute("ALTER TABLE a DISABLE TRIGGER ALL")
+        await seen.capture.poll_now()
+        assert seen.gaps == ["capture_changed"]
+        await crash(server, outbox)
+        assert await outbox.execute(
+            "SELECT trigger_enabled FROM relay.watched WHERE source = 'public.a'"
+        ) == [(False,)]
+
+
+async def test_a_revocation_that_was_acted_on_survives_a_crash(server: Postgres, outbox: Database) -> None:
+    """So it is for whom the relay was told to refuse: nobody who was shown out comes back in."""
+    async with capturing(outbox.daemon_dsn, A) as seen:
+        administrator = await careless(outbox)
+        await administrator.execute("SELECT relay.revoke('mallory', 'left')")
+        assert [each.subject for each in await seen.capture.revocations()] == ["mallory"]
+        await crash(server, outbox)
+        assert await outbox.execute("SELECT subject FROM relay.revocation") == [("mallory",)]
 
 
 async def test_a_lost_witness_is_told(server: Postgres, outbox: Database) -> None:
