@@ -88,6 +88,8 @@ class Poller:
         found = await self._reader.poll(self._read)
         self._stats.poll_seconds = time.monotonic() - began
         self._stats.polls += 1
+        if found.unsettled is not None:
+            await self._read.settle(found.unsettled)
         await self._observer.polled(found.rows)
         if found.state.overflow is not None:
             # Nothing is published, and who asked goes on waiting, until it is known which sources lag.

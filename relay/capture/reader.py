@@ -34,7 +34,9 @@ _WIDEST = 16
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What one call brought. ``part``: some of a large commit, no position can be published after it."""
+    """What one call brought. ``part``: some of a large commit, no position can be published after it. ``unsettled``: up
+    to where the server's log has to be on disk before anything of this is told; a crash could take it back.
+    """
 
     changes: tuple[Change, ...]
     bad: tuple[BadOutboxRow, ...]
@@ -43,6 +45,7 @@ class Found:
     as_of: datetime
     part: bool = False
     rows: int = 0
+    unsettled: str | None = None
 
 
 class Reader:
@@ -86,14 +89,15 @@ class Reader:
         pruned = Snapshot.parse(horizon)
         if pruned != state.horizon and not all(base.covers(pruned) for base in state.bases):
             raise _pruned()
-        # A commit that nobody waits for would be told and then be gone after a crash.
-        if unsettled is not None and (len(rows) > 1 or self.busy or pruned != state.horizon):
-            await session.settle(unsettled)
+        if len(rows) == 1 and not self.busy and pruned == state.horizon:
+            unsettled = None  # nothing is told
         state = replace(state, horizon=pruned)
         if len(rows) - 1 > self._chunk:
-            return Found((), (), frozenset(), replace(state, overflow=Snapshot.parse(snapshot)), as_of)
+            state = replace(state, overflow=Snapshot.parse(snapshot))
+            return Found((), (), frozenset(), state, as_of, unsettled=unsettled)
         state = replace(state, prev=Snapshot.parse(snapshot))
-        return self._found([row for row in rows if row[0] is not None], state, as_of)
+        found = self._found([row for row in rows if row[0] is not None], state, as_of)
+        return replace(found, unsettled=unsettled)
 
     async def scout(self, session: Session) -> None:
         """Make each source of an overflow a lane. Nothing is published, so the position moves at once.
