@@ -32,6 +32,7 @@ TIMESTAMP = re.compile(rb'"timestamp":"([^"]+)"')
 #: Longer than anything that is looked for; so much of a chunk is looked at again with the next one.
 OVERLAP = len(DATA) - 1
 CONNECTING_AT_ONCE = 50
+SIGN_SECONDS = 10
 
 
 def mask_text(text: str) -> bytes:
@@ -76,6 +77,10 @@ class Client(asyncio.Protocol):
             ]
         if self.changed is not None:
             self.changed.set()
+
+    def sign_of_life(self) -> None:
+        """Say something. Pings are not answered here, for frames are not looked at; a silent client is let go."""
+        self._transport.write(mask_text('{"type":"ping"}'))
 
     def _greet(self, data: bytes) -> None:
         self._head += data
@@ -145,6 +150,7 @@ async def main(url: str, number: int, dated: bool) -> None:
     clients = await _connect(url, number, dated)
     print(json.dumps({"ready": len(clients)}), flush=True)
     loop = asyncio.get_running_loop()
+    living = asyncio.create_task(_live(clients))
     while command := (await loop.run_in_executor(None, sys.stdin.readline)).split():
         answer: dict[str, float] = {}
         if command[0] == "await":
@@ -157,6 +163,14 @@ async def main(url: str, number: int, dated: bool) -> None:
             if ages:
                 answer |= {"p50": percentile(ages, 0.5), "p99": percentile(ages, 0.99), "max": max(ages)}
         print(json.dumps(answer), flush=True)
+    living.cancel()
+
+
+async def _live(clients: list[Client]) -> None:
+    while True:
+        await asyncio.sleep(SIGN_SECONDS)
+        for client in clients:
+            client.sign_of_life()
 
 
 if __name__ == "__main__":
