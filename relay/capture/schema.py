@@ -10,6 +10,7 @@ import psycopg
 
 from relay.capture import queries
 from relay.capture.cursor import Epoch
+from relay.capture.install_plan import quote_name
 from relay.capture.session import Session, fault
 from relay.capture.snapshot import Snapshot
 from relay.errors import DatabaseError, ForeignOutbox, MappingError, SchemaMismatch
@@ -58,7 +59,7 @@ async def identify(session: Session) -> Identity:
         user = session.connection.info.user
         raise DatabaseError(
             f"role {user} may not read the outbox ({error.diag.message_primary});"
-            f" run relay install --apply, or GRANT relay_reader TO {user}"
+            f" run relay install --apply, or GRANT relay_reader TO {quote_name(user)}"
         ) from None
     except psycopg.Error as error:
         raise fault(error, "reading relay.state") from None
