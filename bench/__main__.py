@@ -39,7 +39,7 @@ BUSY = 0.3
 DESCRIPTION = """\
 Measures what the relay costs the database and what it can carry, each on a private
 Postgres that is removed afterwards. Close other programs: they share the cores.
-Without a name all are run: about ten minutes, or three with --quick.
+Without a name all are run: about twelve minutes, or three with --quick.
 """
 
 

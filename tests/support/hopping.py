@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import Any
 
 from relay import jsontext
 from relay.capture.cursor import Cursor
 from tests.support.ledger import Database
+from tests.support.step import take_step
 from tests.support.world import Client, Relay, some_view
 
 __all__ = ["play"]
@@ -59,7 +59,8 @@ def play(seed: int, *, steps: int, coalesce: bool) -> list[Hopper]:
     relays = [Relay(database, coalesce=coalesce) for _ in range(2)]
     clients = [Hopper(relays, dice) for _ in range(6)]
     for _ in range(steps):
-        _step(dice, database, dice.choice(relays), clients)
+        relay = dice.choice(relays)
+        take_step(dice, database, relay, clients, weights=(3, 16, 3, 1, 5, 4, 6, 6, 6), lag=0.4, leave=0.4)
     while database.open:
         database.end()
     for relay in relays:
@@ -75,35 +76,3 @@ def play(seed: int, *, steps: int, coalesce: bool) -> list[Hopper]:
                 client.fetch()
             client.go_live()
     return clients
-
-
-def _step(dice: random.Random, database: Database, relay: Relay, clients: Sequence[Any]) -> None:
-    match dice.choices(range(9), weights=[3, 16, 3, 1, 5, 4, 6, 6, 6])[0]:
-        case 0 if len(database.open) < 4:
-            database.begin()
-        case 1:
-            database.write()
-        case 2:
-            database.end()
-        case 3:
-            database.end(commit=False)
-        case 4:
-            relay.poll(lag=dice.random() < 0.4)
-        case 5:
-            relay.catch_up()
-        case 6:
-            client = dice.choice(clients)
-            if client.subscriber is None:
-                client.connect()
-            elif dice.random() < 0.4:
-                client.disconnect()
-        case 7:
-            for client in clients:
-                if client.waiting and client.fetched is None and dice.random() < 0.7:
-                    client.fetch()
-        case _:
-            for client in clients:
-                if client.waiting and dice.random() < 0.7:
-                    client.go_live()
-    if dice.random() < 0.1:
-        relay.hub.heartbeat(relay.hub.subscribers)

@@ -7,6 +7,7 @@ import random
 import pytest
 
 from tests.support.ledger import Database
+from tests.support.step import take_step
 from tests.support.world import Client, Relay, some_view
 
 
@@ -17,35 +18,7 @@ def play(seed: int, *, steps: int, coalesce: bool, faults: bool = False) -> list
     relay = Relay(database, coalesce=coalesce)
     clients = [Client(relay, *some_view(dice, relay.channel)) for _ in range(6)]
     for _ in range(steps):
-        match dice.choices(range(9), weights=[3, 12, 3, 1, 6, 2, 3, 6, 6])[0]:
-            case 0 if len(database.open) < 4:
-                database.begin()
-            case 1:
-                database.write()
-            case 2:
-                database.end()
-            case 3:
-                database.end(commit=False)
-            case 4:
-                relay.poll(lag=dice.random() < 0.1)
-            case 5:
-                relay.catch_up()
-            case 6:
-                client = dice.choice(clients)
-                if client.subscriber is None:
-                    client.connect()
-                elif dice.random() < 0.3:
-                    client.disconnect()
-            case 7:
-                for client in clients:
-                    if client.waiting and client.fetched is None and dice.random() < 0.7:
-                        client.fetch()
-            case _:
-                for client in clients:
-                    if client.waiting and dice.random() < 0.7:
-                        client.go_live()
-        if dice.random() < 0.1:
-            relay.hub.heartbeat(relay.hub.subscribers)
+        take_step(dice, database, relay, clients, weights=(3, 12, 3, 1, 6, 2, 3, 6, 6), lag=0.1, leave=0.3)
     while database.open:
         database.end()
     relay.poll()
